@@ -1,1 +1,59 @@
-fn main() {}
+//! The repository's own commands, run as `cargo xtask COMMAND`.
+//!
+//! Everything that CI does is here and nowhere else, so a newcomer's machine and CI do the same.
+
+mod clients;
+mod process;
+mod promises;
+mod setup;
+mod steps;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--only STEP]   install what the tests need, then run every step; stops at the first failure
+  setup                only install what the tests need (idempotent)
+  tidy [--fix]         dependency directions, licences, words that do not belong in the repository
+  licences             every dependency with its licence
+  promises             docs/promises.toml against the tests that exist
+  clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let workspace = Workspace::find()?;
+    match words.as_slice() {
+        ["test"] => steps::run(&workspace, None),
+        ["test", "--only", step] => steps::run(&workspace, Some(step)),
+        ["setup"] => setup::run(&workspace),
+        ["tidy"] => tidy::run(&workspace),
+        ["tidy", "--fix"] => tidy::fix(&workspace),
+        ["licences"] => tidy::licences::print(&workspace),
+        ["promises"] => promises::run(&workspace).map(drop),
+        ["clients"] => clients::run(&workspace, &[]).map(drop),
+        ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("unknown command `{}`\n\n{USAGE}", other.join(" ")),
+    }
+}
