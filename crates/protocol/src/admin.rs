@@ -1,0 +1,114 @@
+//! The admin socket: an operator's commands to the vault, one JSON object per line each way.
+
+use serde::{Deserialize, Serialize};
+use trading::{AccountName, TradingState};
+
+use crate::sign::{ErrorText, RecordReference};
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AdminCommand {
+    /// What the vault is and has done.
+    Status,
+    /// Change the trading state. Tightening is immediate; loosening is recorded with who and why.
+    SetState {
+        /// The new state.
+        state: TradingState,
+        /// Only this account; every account if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountName>,
+        /// Why, in the operator's words; 1 to 500 bytes.
+        why: String,
+    },
+    /// Replace policy and keys at once. Everything in flight keeps what it was judged by.
+    Load {
+        /// The sealed store's text, which holds the policy too.
+        store: String,
+        /// What changed, for the record.
+        change: Change,
+    },
+    /// Record something an operator did elsewhere.
+    Note {
+        /// What changed.
+        change: Change,
+    },
+}
+
+/// Something an operator did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// One word: `policy`, `key`, `bot`.
+    pub kind: String,
+    /// What, in one line; never holds a secret.
+    pub text: String,
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum AdminReply {
+    /// The answer to [`AdminCommand::Status`].
+    Status(VaultStatus),
+    /// Done, and durable in the log.
+    Done {
+        /// Where in the log.
+        record: RecordReference,
+    },
+    /// Not done.
+    Error {
+        /// Why not.
+        error: ErrorText,
+    },
+}
+
+/// What the vault is and has done since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VaultStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// `software`: what the attestation may claim of this process.
+    pub isolation: String,
+    /// Epoch of the record key.
+    pub epoch: u64,
+    /// Hash of the policy in force, hexadecimal.
+    pub policy_hash: String,
+    /// State of each account.
+    pub states: Vec<(AccountName, TradingState)>,
+    /// Whether a trading lease is required, and held.
+    pub lease: String,
+    /// Keys in memory: id, venue, account, stage, age in milliseconds.
+    pub keys: Vec<KeyStatus>,
+    /// Decisions since start.
+    pub approved: u64,
+    /// Refusals since start.
+    pub denied: u64,
+    /// Replies that left with a signature since start.
+    pub released: u64,
+    /// Requests that were not understood since start.
+    pub errors: u64,
+    /// Records made, including those of earlier epochs.
+    pub next_index: u64,
+    /// Records below this are durable.
+    pub durable: u64,
+    /// Whether the journal is connected.
+    pub journal_connected: bool,
+    /// Microseconds from a request's arrival to its reply: p50, p99, p99.9 since start.
+    pub latency_us: [u64; 3],
+}
+
+/// One key in the vault's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// The id used in records.
+    pub key_id: String,
+    /// The venue.
+    pub venue: String,
+    /// The account.
+    pub account: String,
+    /// `active` or `retiring`.
+    pub stage: String,
+    /// Since it was added, in milliseconds.
+    pub age_ms: u64,
+}

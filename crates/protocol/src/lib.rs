@@ -1,0 +1,17 @@
+//! How the processes talk.
+//!
+//! - [`sign`]: one JSON object per line each way between a bot (or the gateway) and the vault;
+//!   `docs/protocol.md` is its reference.
+//! - [`admin`]: the same framing between an operator's command and the vault.
+//! - [`journal`]: length-prefixed binary frames between the vault (or a reader) and the journal.
+//! - [`peer`]: who is at the other end of a Unix socket.
+//!
+//! Every line and frame has a stated limit; a longer one ends the connection.
+
+pub mod admin;
+pub mod client;
+// pub mod journal;
+pub mod line;
+pub mod neutral;
+pub mod peer;
+pub mod sign;

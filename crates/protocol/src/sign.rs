@@ -1,0 +1,276 @@
+//! The sign socket: one JSON object per line each way. Reference: `docs/protocol.md`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use trading::{AccountName, BotName, Decimal, Instrument, Intent, Market, OrderReference, Timestamp, Venue};
+
+use crate::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
+
+/// Longest `id` a caller may attach to a request, in bytes of JSON.
+pub const MAX_ID: usize = 128;
+
+/// One line from a bot or from the gateway. Exactly one of the bodies must be there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignLine<'a> {
+    /// Echoed in the reply; any JSON value up to [`MAX_ID`] bytes.
+    #[serde(borrow, default)]
+    pub id: Option<&'a RawValue>,
+    /// Which bot asks; may be left out where the caller can be only one.
+    #[serde(default)]
+    pub bot: Option<BotName>,
+    /// Which account; may be left out where the bot can use only one on that venue.
+    #[serde(default)]
+    pub account: Option<AccountName>,
+    /// Which venue; may be left out where the account says it.
+    #[serde(default)]
+    pub venue: Option<Venue>,
+    /// With `order`: which market the native body is for (Binance; default `spot`).
+    #[serde(default)]
+    pub market: Option<Market>,
+    /// With `order`: what the native body asks for; default `place`.
+    #[serde(default)]
+    pub operation: Option<NativeOperation>,
+    /// The venue's own order body, as its documentation writes it.
+    #[serde(borrow, default)]
+    pub order: Option<&'a RawValue>,
+    /// A new order in neutral words.
+    #[serde(default)]
+    pub place: Option<NeutralOrder>,
+    /// A change to an order, in neutral words.
+    #[serde(default)]
+    pub amend: Option<NeutralTarget>,
+    /// A cancellation in neutral words.
+    #[serde(default)]
+    pub cancel: Option<NeutralTarget>,
+    /// A cancel-all in neutral words.
+    #[serde(default)]
+    pub cancel_all: Option<NeutralScope>,
+    /// A whole HTTP request as a client's library made it. Gateway only.
+    #[serde(default)]
+    pub http: Option<HttpMessage>,
+    /// A WebSocket frame as a client's library made it. Gateway only.
+    #[serde(default)]
+    pub frame: Option<StreamFrame>,
+    /// What the venue said of an order signed before. Gateway only; has no reply.
+    #[serde(default)]
+    pub report: Option<Report>,
+    /// Mark prices. Gateway only; has no reply.
+    #[serde(default)]
+    pub marks: Option<Vec<Mark>>,
+}
+
+/// What a native order body asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NativeOperation {
+    /// A new order.
+    Place,
+    /// A change to an order.
+    Amend,
+    /// A cancellation.
+    Cancel,
+    /// A cancel-all.
+    CancelAll,
+}
+
+/// An HTTP request: what travels, nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpMessage {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Path and query as on the wire.
+    pub target: String,
+    /// Name and value in the order sent.
+    pub headers: Vec<(String, String)>,
+    /// The body, UTF-8.
+    pub body: String,
+}
+
+/// One text frame of a WebSocket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamFrame {
+    /// The path the client connected to, which tells the stream's kind.
+    pub path: String,
+    /// The frame's text.
+    pub text: String,
+}
+
+/// What the venue said of an order signed before, in our words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The account.
+    pub account: AccountName,
+    /// The instrument.
+    pub instrument: Instrument,
+    /// Which order.
+    pub order: OrderReference,
+    /// What happened.
+    pub event: ReportEvent,
+}
+
+/// What the venue said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportEvent {
+    /// The venue took it and gave it an id.
+    Acknowledged,
+    /// The venue refused it.
+    Rejected,
+    /// It is filled, cancelled or expired.
+    Closed,
+}
+
+/// A price to judge orders by that state none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// For which instrument.
+    pub instrument: Instrument,
+    /// The price, in quote currency.
+    pub price: Decimal,
+    /// When it was read.
+    pub at: Timestamp,
+}
+
+/// One line back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's `id`, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Box<RawValue>>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: ReplyOutcome,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum ReplyOutcome {
+    /// Signed, recorded, released.
+    Approved {
+        /// Where in the log.
+        record: RecordReference,
+        /// What to send to the venue, byte for byte.
+        request: ReadyRequest,
+    },
+    /// Refused by the policy, recorded.
+    Denied {
+        /// Where in the log.
+        record: RecordReference,
+        /// Every reason.
+        denials: Vec<DenialText>,
+    },
+    /// Not understood or not possible now; nothing was signed.
+    Error {
+        /// What is wrong.
+        error: ErrorText,
+        /// Where in the log, if the request got far enough to be recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<RecordReference>,
+    },
+}
+
+/// Where a decision stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordReference {
+    /// Index of its record and leaf.
+    pub index: u64,
+    /// RFC 6962 hash of its leaf, hexadecimal.
+    pub leaf: String,
+    /// Records below this are durable.
+    pub durable: u64,
+}
+
+/// A venue-ready request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyRequest {
+    /// `GET`, `POST`, …; `FRAME` for a WebSocket frame.
+    pub method: String,
+    /// Where to send it.
+    pub url: String,
+    /// Headers to send, in order.
+    pub headers: serde_json::Map<String, serde_json::Value>,
+    /// The body (or the frame), exactly.
+    pub body: String,
+    /// What was judged, in our words; lets the gateway report on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Box<Intent>>,
+}
+
+/// One reason for a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialText {
+    /// Stable name of the reason.
+    pub code: String,
+    /// The reason with its numbers.
+    pub text: String,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorText {
+    /// Stable name of the kind of error.
+    pub code: ErrorCode,
+    /// What is wrong and how to mend it; never holds a secret.
+    pub message: String,
+}
+
+/// The kinds of errors a caller treats differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The line is not a request; mend the client.
+    Malformed,
+    /// The caller may not do this here.
+    Forbidden,
+    /// No key for this account and venue.
+    NoKey,
+    /// The journal cannot be reached or the vault is busy; try again.
+    Unavailable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_order_is_a_request() {
+        let line = r#"{"id":[1,"a"],"venue":"binance","order":{"symbol":"BTCUSDT","side":"BUY","type":"MARKET","quantity":0.5}}"#;
+        let parsed: SignLine<'_> = serde_json::from_str(line).expect("the documented line");
+        let order = parsed.order.expect("a native body").get();
+        assert_eq!(order, r#"{"symbol":"BTCUSDT","side":"BUY","type":"MARKET","quantity":0.5}"#);
+        assert_eq!(parsed.id.map(RawValue::get), Some(r#"[1,"a"]"#));
+    }
+
+    #[test]
+    fn unknown_and_duplicate_fields_are_refused_by_name() {
+        for (line, name) in [(r#"{"bott":"a"}"#, "bott"), (r#"{"bot":"a","bot":"b"}"#, "bot")] {
+            let error = serde_json::from_str::<SignLine<'_>>(line).expect_err(line).to_string();
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_reply_reads_as_it_was_written() {
+        let reply = Reply {
+            id: Some(RawValue::from_string("7".into()).expect("JSON")),
+            outcome: ReplyOutcome::Denied {
+                record: RecordReference { index: 8, leaf: "02".into(), durable: 9 },
+                denials: vec![DenialText { code: "x".into(), text: "y".into() }],
+            },
+        };
+        let line = serde_json::to_string(&reply).expect("plain values");
+        assert_eq!(
+            line,
+            r#"{"id":7,"status":"denied","record":{"index":8,"leaf":"02","durable":9},"denials":[{"code":"x","text":"y"}]}"#
+        );
+        let again: Reply = serde_json::from_str(&line).expect("its own form");
+        assert_eq!(again.id.expect("an id").get(), "7");
+        assert!(matches!(again.outcome, ReplyOutcome::Denied { record, .. } if record.index == 8));
+    }
+}

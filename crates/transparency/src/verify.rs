@@ -1,0 +1,607 @@
+//! The offline verifier: from nothing but a log's files, is every record what it claims to be?
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+
+use thiserror::Error;
+use trading::Timestamp;
+
+use crate::body::{Body, BodyError};
+use crate::cbor::CborError;
+use crate::checkpoint::{Checkpoint, CheckpointError, LogKey};
+use crate::epoch::{Epoch, EpochError};
+use crate::hash::{Hash, sha256};
+use crate::leaf::{LEAF_BYTES, Leaf, LeafError, checksum};
+use crate::tile::{Tile, tiles_of};
+use crate::tree::{Completed, Tree};
+
+/// Signatures checked together; one batch in memory is about half a megabyte.
+const BATCH: usize = 4096;
+/// Most leaves one epoch may adopt.
+const MAX_ADOPTED: usize = 1 << 20;
+/// Most clock regressions that are listed one by one.
+const MAX_LISTED: usize = 100;
+
+/// A log's files, read-only.
+pub trait LogSource {
+    /// Why something could not be read.
+    type Error: Display;
+
+    /// The log's verifier key, one line.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing or unreadable.
+    fn log_key(&self) -> Result<String, Self::Error>;
+
+    /// The current checkpoint, a signed note.
+    ///
+    /// # Errors
+    ///
+    /// If it is missing or unreadable.
+    fn checkpoint(&self) -> Result<String, Self::Error>;
+
+    /// All records in order, from the first. An error stands for the record at its place; nothing
+    /// is read after it.
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be read at all.
+    fn records(&self) -> Result<impl Iterator<Item = Result<SourceRecord, Self::Error>>, Self::Error>;
+
+    /// The bytes of a tile; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// If it is unreadable.
+    fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Self::Error>;
+}
+
+/// One record as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceRecord {
+    /// The encoded body.
+    pub body: Vec<u8>,
+    /// What the body's detail digest is over.
+    pub detail: Vec<u8>,
+    /// The leaf, unless it is not signed yet.
+    pub leaf: Option<[u8; LEAF_BYTES]>,
+}
+
+/// How to verify.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The key the log must have; without it the log's own word is taken, which detects damage but
+    /// not a wholly forged log.
+    pub expected_key: Option<LogKey>,
+    /// A signed checkpoint seen earlier, which the log must still contain.
+    pub earlier: Option<String>,
+    /// Threads that check signatures.
+    pub threads: NonZeroUsize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { expected_key: None, earlier: None, threads: NonZeroUsize::MIN }
+    }
+}
+
+/// What the verifier found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The key the log was verified with.
+    pub log_key: Option<LogKey>,
+    /// The log's checkpoint.
+    pub checkpoint: Option<Checkpoint>,
+    /// Records found right, from the first on.
+    pub records: u64,
+    /// Those of them that have a leaf.
+    pub leaves: u64,
+    /// Those of them that the checkpoint covers.
+    pub covered: u64,
+    /// Epochs begun.
+    pub epochs: u64,
+    /// Records whose leaf a later epoch signed.
+    pub adopted: u64,
+    /// How often time went back from one record to the next.
+    pub regression_count: u64,
+    /// The first of them, at most 100.
+    pub regressions: Vec<Regression>,
+    /// Time of the first and the last record.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// The first thing that is wrong; with it the log must not be relied on.
+    pub fault: Option<Fault>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_intact(&self) -> bool {
+        self.fault.is_none()
+    }
+
+    /// Records that are durable but that the checkpoint does not cover yet.
+    #[must_use]
+    pub const fn uncovered(&self) -> u64 {
+        self.records.saturating_sub(self.covered)
+    }
+}
+
+/// The vault's clock went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Regression {
+    /// The later record.
+    pub index: u64,
+    /// Time of the record before it.
+    pub before: Timestamp,
+    /// Its own time.
+    pub after: Timestamp,
+}
+
+/// Something wrong with a log, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{place}: {reason}")]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub reason: Reason,
+}
+
+impl Fault {
+    /// The first record that is bad or, for a bad tile, that it speaks for.
+    #[must_use]
+    pub const fn first_bad(&self) -> Option<u64> {
+        match self.place {
+            Place::Record(index) | Place::Tile(_, index) => Some(index),
+            Place::Checkpoint | Place::Key => None,
+        }
+    }
+}
+
+/// Where a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The record with this index, and none before it.
+    Record(u64),
+    /// This tile, from the hash for the record with this index on; every record is right.
+    Tile(Tile, u64),
+    /// The checkpoint.
+    Checkpoint,
+    /// The log's key.
+    Key,
+}
+
+impl Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Record(index) => write!(formatter, "record {index}"),
+            Self::Tile(tile, index) => write!(formatter, "{tile} (from record {index})"),
+            Self::Checkpoint => formatter.write_str("checkpoint"),
+            Self::Key => formatter.write_str("log key"),
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Reason {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    /// It is not there although the checkpoint covers it.
+    #[error("is missing although the checkpoint covers it")]
+    Missing,
+    /// Its leaf is not there although the checkpoint or a later leaf says it was.
+    #[error("has no leaf although the log went on")]
+    MissingLeaf,
+    /// The body is not canonical.
+    #[error("{0}")]
+    Body(#[from] BodyError),
+    /// The body has another sequence number than its place.
+    #[error("says it is record {0}")]
+    Sequence(u64),
+    /// The body names another predecessor.
+    #[error("does not follow the record before it")]
+    Previous,
+    /// The detail is not the one the body speaks of.
+    #[error("has another detail than its body says")]
+    Detail,
+    /// The epoch is not the current one, or begins without its record.
+    #[error("belongs to epoch {found} where {expected} is in force")]
+    Epoch {
+        /// What the body says.
+        found: u64,
+        /// What it must be.
+        expected: u64,
+    },
+    /// The epoch detail is malformed.
+    #[error("epoch detail {0}")]
+    EpochDetail(CborError),
+    /// The epoch's statement does not hold.
+    #[error("{0}")]
+    Statement(EpochError),
+    /// The epoch claims another range of adopted leaves than the log shows.
+    #[error("claims to adopt another range than the log shows")]
+    Adopted,
+    /// The leaf does not fit.
+    #[error("{0}")]
+    Leaf(#[from] LeafError),
+    /// It differs from what the checkpoint was made over.
+    #[error("is not the record the checkpoint covers")]
+    Forked,
+    /// The key is not one, or not the expected one.
+    #[error("is not the expected key")]
+    WrongKey,
+    /// The checkpoint is not one of this log.
+    #[error("{0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The root is not that of the records, and the tiles do not show where they part.
+    #[error("has another root than the records")]
+    Root,
+    /// An earlier checkpoint is not a prefix of this log.
+    #[error("contradicts a checkpoint seen earlier, of {0} records")]
+    Contradicts(u64),
+    /// The tile's hashes are not those of the records.
+    #[error("does not hold the records' hashes")]
+    Tile,
+}
+
+/// Verifies a whole log and reports the first fault.
+pub fn verify<S: LogSource>(source: &S, options: &Options) -> Report {
+    let mut report = Report {
+        log_key: None,
+        checkpoint: None,
+        records: 0,
+        leaves: 0,
+        covered: 0,
+        epochs: 0,
+        adopted: 0,
+        regression_count: 0,
+        regressions: Vec::new(),
+        times: None,
+        fault: None,
+    };
+    report.fault = check(source, options, &mut report).err();
+    if let Some(Fault { place: Place::Record(index), .. }) = report.fault {
+        // Signatures are checked in batches, so the walk may have gone past the fault.
+        report.records = report.records.min(index);
+        report.leaves = report.leaves.min(index);
+        report.covered = report.covered.min(index);
+    }
+    report
+}
+
+fn check<S: LogSource>(source: &S, options: &Options, report: &mut Report) -> Result<(), Fault> {
+    let key = read_key(source, options)?;
+    report.log_key = Some(key.clone());
+    let at_checkpoint = |reason| Fault { place: Place::Checkpoint, reason };
+    let note = source.checkpoint().map_err(|error| at_checkpoint(Reason::Unreadable(error.to_string())))?;
+    let (checkpoint, _) = Checkpoint::open(&note, &key).map_err(|error| at_checkpoint(error.into()))?;
+    let earlier = match &options.earlier {
+        None => None,
+        Some(note) => Some(Checkpoint::open(note, &key).map_err(|error| at_checkpoint(error.into()))?.0),
+    };
+    report.checkpoint = Some(checkpoint.clone());
+    let mut walk = Walk {
+        source,
+        key: *key.public_key(),
+        checkpoint,
+        earlier,
+        threads: options.threads,
+        report,
+        previous: [0; 32],
+        time: None,
+        epoch: None,
+        foreign: Vec::new(),
+        batch: Vec::new(),
+        tree: Tree::new(),
+        bad_tile: None,
+        judged: false,
+    };
+    let outcome = walk.run();
+    // A bad signature waiting in the batch stands before whatever else was found.
+    match walk.flush() {
+        Err(earlier) => Err(earlier),
+        Ok(()) => outcome,
+    }
+}
+
+fn read_key<S: LogSource>(source: &S, options: &Options) -> Result<LogKey, Fault> {
+    let at_key = |reason| Fault { place: Place::Key, reason };
+    let text = source.log_key().map_err(|error| at_key(Reason::Unreadable(error.to_string())))?;
+    let key: LogKey = text.trim_end().parse().map_err(|_| at_key(Reason::WrongKey))?;
+    match &options.expected_key {
+        Some(expected) if *expected != key => Err(at_key(Reason::WrongKey)),
+        _ => Ok(key),
+    }
+}
+
+/// The key in force.
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    number: u64,
+    public_key: [u8; 32],
+    key_hash: Hash,
+}
+
+struct Walk<'a, S> {
+    source: &'a S,
+    key: [u8; 32],
+    checkpoint: Checkpoint,
+    earlier: Option<Checkpoint>,
+    threads: NonZeroUsize,
+    report: &'a mut Report,
+    previous: Hash,
+    time: Option<Timestamp>,
+    epoch: Option<Current>,
+    /// Leaves that name another key than their epoch's: a later epoch must have adopted them.
+    foreign: Vec<(u64, Leaf)>,
+    /// Signatures to check.
+    batch: Vec<(u64, Leaf, [u8; 32])>,
+    tree: Tree,
+    /// The lowest, first tile that differs from the records, and the first record it speaks for.
+    bad_tile: Option<(Tile, u64)>,
+    /// Whether the root has been compared with the checkpoint's.
+    judged: bool,
+}
+
+fn at(index: u64, reason: impl Into<Reason>) -> Fault {
+    Fault { place: Place::Record(index), reason: reason.into() }
+}
+
+impl<S: LogSource> Walk<'_, S> {
+    fn run(&mut self) -> Result<(), Fault> {
+        let unreadable = |index, error: S::Error| at(index, Reason::Unreadable(error.to_string()));
+        self.judge_tree()?;
+        let source = self.source;
+        for record in source.records().map_err(|error| unreadable(0, error))? {
+            let index = self.report.records;
+            let record = record.map_err(|error| unreadable(index, error))?;
+            self.record(index, &record)?;
+            self.report.records += 1;
+            if record.leaf.is_some() {
+                self.report.leaves += 1;
+            }
+            self.judge_tree()?;
+        }
+        if let Some((first, _)) = self.foreign.first() {
+            return Err(at(*first, LeafError::Key));
+        }
+        if self.tree.size() < self.checkpoint.size {
+            let reason =
+                if self.report.records > self.tree.size() { Reason::MissingLeaf } else { Reason::Missing };
+            return Err(at(self.tree.size(), reason));
+        }
+        if let Some(earlier) = &self.earlier
+            && earlier.size > self.checkpoint.size
+        {
+            return Err(Fault { place: Place::Checkpoint, reason: Reason::Contradicts(earlier.size) });
+        }
+        match self.bad_tile {
+            Some((tile, first)) => Err(Fault { place: Place::Tile(tile, first), reason: Reason::Tile }),
+            None => Ok(()),
+        }
+    }
+
+    fn record(&mut self, index: u64, record: &SourceRecord) -> Result<(), Fault> {
+        let body = Body::decode(&record.body).map_err(|error| at(index, error))?;
+        if body.sequence != index {
+            return Err(at(index, Reason::Sequence(body.sequence)));
+        }
+        if body.previous != self.previous {
+            return Err(at(index, Reason::Previous));
+        }
+        if body.detail_digest != sha256(&record.detail) {
+            return Err(at(index, Reason::Detail));
+        }
+        self.enter_epoch(index, &body, &record.detail)?;
+        self.watch_clock(index, body.time);
+        match record.leaf {
+            Some(leaf) => self.leaf(index, &record.body, &Leaf::from_bytes(&leaf))?,
+            None if index < self.checkpoint.size => return Err(at(index, Reason::MissingLeaf)),
+            None => {}
+        }
+        self.previous = sha256(&record.body);
+        Ok(())
+    }
+
+    /// Takes over the key of an epoch's first record; checks that every other belongs to the epoch.
+    fn enter_epoch(&mut self, index: u64, body: &Body, detail: &[u8]) -> Result<(), Fault> {
+        let current = self.epoch.map_or(0, |epoch| epoch.number);
+        if body.operation != Epoch::OPERATION {
+            let ok = self.epoch.is_some() && body.epoch == current;
+            let expected = current.max(1);
+            return if ok { Ok(()) } else { Err(at(index, Reason::Epoch { found: body.epoch, expected })) };
+        }
+        if body.epoch != current + 1 {
+            return Err(at(index, Reason::Epoch { found: body.epoch, expected: current + 1 }));
+        }
+        let epoch = Epoch::decode(detail).map_err(|error| at(index, Reason::EpochDetail(error)))?;
+        epoch.verify_statement(&self.key).map_err(|error| at(index, Reason::Statement(error)))?;
+        if epoch.epoch != body.epoch {
+            return Err(at(index, Reason::Epoch { found: epoch.epoch, expected: body.epoch }));
+        }
+        if epoch.policy_hash != body.policy_hash {
+            return Err(at(index, Reason::Statement(EpochError::Differs("policy"))));
+        }
+        self.adopt(index, &epoch)?;
+        self.epoch = Some(Current {
+            number: body.epoch,
+            public_key: epoch.public_key,
+            key_hash: sha256(&epoch.public_key),
+        });
+        self.report.epochs += 1;
+        Ok(())
+    }
+
+    /// Resolves leaves that wait for an epoch to adopt them.
+    ///
+    /// Leaves are signed in order, so when an epoch begins the leaves still unsigned are the last
+    /// ones, without a gap, up to its own record: it must adopt exactly these. Some of them may have
+    /// been left to a yet later epoch.
+    fn adopt(&mut self, index: u64, epoch: &Epoch) -> Result<(), Fault> {
+        // Records without any leaf wait too, at the end of the log.
+        let waiting = self.foreign.first().map_or(self.tree.size(), |(first, _)| *first);
+        let range = (waiting < index).then_some((waiting, index));
+        if epoch.adopted != range || epoch.previous_size != waiting {
+            // If nothing is claimed for a leaf of a foreign key, the leaf is what is wrong.
+            return Err(match (self.foreign.first(), epoch.adopted) {
+                (Some((first, _)), None) => at(*first, LeafError::Key),
+                (Some((first, _)), Some((from, _))) if *first < from => at(*first, LeafError::Key),
+                _ => at(index, Reason::Adopted),
+            });
+        }
+        let key_hash = sha256(&epoch.public_key);
+        let own = self.foreign.iter().take_while(|(_, leaf)| leaf.key_hash == key_hash).count();
+        let adopted: Vec<_> = self.foreign.drain(..own).collect();
+        for (index, leaf) in adopted {
+            self.report.adopted += 1;
+            self.queue(index, leaf, epoch.public_key)?;
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, index: u64, body: &[u8], leaf: &Leaf) -> Result<(), Fault> {
+        if self.tree.size() != index {
+            return Err(at(self.tree.size(), Reason::MissingLeaf));
+        }
+        if leaf.checksum != checksum(body) {
+            return Err(at(index, LeafError::Checksum));
+        }
+        let current = self.epoch.expect("enter_epoch has passed");
+        if leaf.key_hash == current.key_hash {
+            if let Some((first, _)) = self.foreign.first() {
+                return Err(at(*first, LeafError::Key));
+            }
+            self.queue(index, *leaf, current.public_key)?;
+        } else {
+            if self.foreign.len() == MAX_ADOPTED {
+                return Err(at(self.foreign[0].0, LeafError::Key));
+            }
+            self.foreign.push((index, *leaf));
+        }
+        let (source, covered) = (self.source, self.checkpoint.size);
+        let mut differing = None;
+        self.tree.append(leaf.hash(), |Completed { tile, bytes }| {
+            if index < covered && differing.is_none() {
+                differing = first_difference(source, tile, &bytes);
+            }
+        });
+        self.note_tile(differing);
+        Ok(())
+    }
+
+    fn note_tile(&mut self, differing: Option<(Tile, u64)>) {
+        if let Some((tile, first)) = differing
+            && self.bad_tile.is_none_or(|(known, index)| (tile.level, first) < (known.level, index))
+        {
+            self.bad_tile = Some((tile, first));
+        }
+    }
+
+    /// Compares the tree with the checkpoints when it has their size.
+    fn judge_tree(&mut self) -> Result<(), Fault> {
+        let size = self.tree.size();
+        if let Some(earlier) = &self.earlier
+            && earlier.size == size
+            && earlier.root != self.tree.root()
+        {
+            return Err(Fault { place: Place::Checkpoint, reason: Reason::Contradicts(size) });
+        }
+        if size != self.checkpoint.size || self.judged {
+            return Ok(());
+        }
+        self.judged = true;
+        self.report.covered = size;
+        let differing: Vec<_> = self
+            .tree
+            .partial_tiles()
+            .filter_map(|(tile, bytes)| first_difference(self.source, tile, &bytes))
+            .collect();
+        for difference in differing {
+            self.note_tile(Some(difference));
+        }
+        if self.tree.root() == self.checkpoint.root {
+            return Ok(());
+        }
+        self.report.covered = 0;
+        // The records were replaced, or the checkpoint is of another tree. If the tiles are those
+        // of the checkpoint, they show the first replaced record.
+        match self.bad_tile {
+            Some((Tile { level: 0, .. }, first)) if self.tiles_are_of_checkpoint() => {
+                Err(at(first, Reason::Forked))
+            }
+            _ => Err(Fault { place: Place::Checkpoint, reason: Reason::Root }),
+        }
+    }
+
+    fn tiles_are_of_checkpoint(&self) -> bool {
+        let mut tree = Tree::new();
+        for tile in tiles_of(self.checkpoint.size).take_while(|tile| tile.level == 0) {
+            let Ok(Some(bytes)) = self.source.tile(tile) else { return false };
+            for hash in bytes.as_chunks::<32>().0 {
+                tree.append(*hash, |_| ());
+            }
+        }
+        tree.size() == self.checkpoint.size && tree.root() == self.checkpoint.root
+    }
+
+    fn watch_clock(&mut self, index: u64, time: Timestamp) {
+        if let Some(before) = self.time
+            && time < before
+        {
+            self.report.regression_count += 1;
+            if self.report.regressions.len() < MAX_LISTED {
+                self.report.regressions.push(Regression { index, before, after: time });
+            }
+        }
+        self.time = Some(time);
+        let first = self.report.times.map_or(time, |(first, _)| first);
+        self.report.times = Some((first, time));
+    }
+
+    fn queue(&mut self, index: u64, leaf: Leaf, public_key: [u8; 32]) -> Result<(), Fault> {
+        self.batch.push((index, leaf, public_key));
+        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Checks the signatures in the batch, over all threads.
+    fn flush(&mut self) -> Result<(), Fault> {
+        let batch = std::mem::take(&mut self.batch);
+        let first_bad = |part: &[(u64, Leaf, [u8; 32])]| {
+            part.iter()
+                .filter(|(_, leaf, key)| leaf.verify_signature(key).is_err())
+                .map(|(index, ..)| *index)
+                .min()
+        };
+        let share = batch.len().div_ceil(self.threads.get()).max(1);
+        let bad = if share >= batch.len() {
+            first_bad(&batch)
+        } else {
+            std::thread::scope(|scope| {
+                let workers: Vec<_> =
+                    batch.chunks(share).map(|part| scope.spawn(move || first_bad(part))).collect();
+                let verdicts =
+                    workers.into_iter().map(|worker| worker.join().expect("checking cannot panic"));
+                verdicts.flatten().min()
+            })
+        };
+        self.batch = batch;
+        self.batch.clear();
+        match bad {
+            Some(index) => Err(at(index, LeafError::Signature)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first record for which the stored tile has another hash than `bytes`.
+fn first_difference<S: LogSource>(source: &S, tile: Tile, bytes: &[u8]) -> Option<(Tile, u64)> {
+    let stored = source.tile(tile).ok().flatten().unwrap_or_default();
+    if stored == bytes {
+        return None;
+    }
+    let same = stored.chunks(32).zip(bytes.chunks(32)).take_while(|(left, right)| left == right).count();
+    Some((tile, ((tile.index << 8) + same as u64) << (8 * u32::from(tile.level))))
+}
