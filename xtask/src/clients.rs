@@ -17,9 +17,8 @@ const START: Duration = Duration::from_secs(60);
 /// Longest that it may take to stop in order.
 const STOP: Duration = Duration::from_secs(20);
 
-/// The venues under test, as operators name them, and the account each bot uses.
-const VENUES: &[&str] = &["binance", "bybit"];
-const ACCOUNT: &str = "main";
+/// Each venue under test, and the account there that its bot uses.
+const VENUES: &[(&str, &str)] = &[("binance", "main-binance"), ("bybit", "main-bybit")];
 
 /// Runs the Python tests with `arguments` for pytest; returns pytest's closing line.
 pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<Option<String>> {
@@ -75,7 +74,7 @@ impl Stack {
             if let Some(status) = self.process.try_wait()? {
                 bail!("`seawall up` ended early ({status}):\n{}", self.log());
             }
-            if self.status().is_ok_and(|status| addresses(&status).is_ok()) {
+            if self.sign_socket().is_ok() {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -83,30 +82,27 @@ impl Stack {
         bail!("`seawall up` is not ready after {} s:\n{}", START.as_secs(), self.log())
     }
 
-    /// What the tests need to know: addresses, and one stand-in key per venue.
+    /// What the tests need to know: the sign socket and, at each venue, a bot with its stand-in key.
     fn environment(&self) -> Result<Vec<(String, String)>> {
-        let mut environment = addresses(&self.status()?)?;
-        for venue in VENUES {
-            let bot = self.json(&[
-                "bot",
-                "add",
-                &format!("clients-{venue}"),
-                "--venue",
-                venue,
-                "--account",
-                ACCOUNT,
-            ])?;
+        let mut environment = vec![("SEAWALL_SIGN_SOCKET".to_owned(), self.sign_socket()?)];
+        for (venue, account) in VENUES {
+            let name = format!("clients-{venue}");
+            let bot = self.json(&["bot", "add", &name, "--venue", venue, "--account", account])?;
             let prefix = format!("SEAWALL_{}", venue.to_uppercase());
-            for field in ["key", "secret"] {
-                let value = text_of(&bot, field).with_context(|| format!("`seawall bot add` for {venue}"))?;
-                environment.push((format!("{prefix}_{}", field.to_uppercase()), value.to_owned()));
+            for (variable, field) in
+                [("BOT", "bot"), ("KEY", "api_key"), ("SECRET", "secret"), ("URL", "base_url")]
+            {
+                let value = text_of(&bot, field).with_context(|| format!("`seawall bot add` at {venue}"))?;
+                environment.push((format!("{prefix}_{variable}"), value.to_owned()));
             }
         }
         Ok(environment)
     }
 
-    fn status(&self) -> Result<Value> {
-        self.json(&["status"])
+    /// The address of the sign socket, once the stack is up.
+    fn sign_socket(&self) -> Result<String> {
+        let status = self.json(&["status"])?;
+        Ok(text_of(&status["addresses"], "sign_socket")?.to_owned())
     }
 
     /// Runs one of the operator's commands on this stack and reads its JSON.
@@ -151,18 +147,6 @@ impl Drop for Stack {
             }
         }
     }
-}
-
-/// The addresses in `seawall status --json`, as the tests' environment variables.
-fn addresses(status: &Value) -> Result<Vec<(String, String)>> {
-    let addresses = &status["addresses"];
-    let mut environment =
-        vec![("SEAWALL_SIGN_SOCKET".to_owned(), text_of(addresses, "sign_socket")?.to_owned())];
-    for venue in VENUES {
-        let address = text_of(addresses, &format!("gateway.{venue}"))?;
-        environment.push((format!("SEAWALL_{}_URL", venue.to_uppercase()), address.to_owned()));
-    }
-    Ok(environment)
 }
 
 fn remove(data: &Path) -> Result<()> {

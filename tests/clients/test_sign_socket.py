@@ -1,0 +1,77 @@
+"""A bot without any library: one JSON line to the sign socket, one line back."""
+
+import json
+import socket
+import urllib.request
+
+import pytest
+
+from conftest import SMALL, SYMBOL, TOO_MUCH, order_id
+
+
+def ask(path, line):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(json.dumps(line).encode() + b"\n")
+        return json.loads(connection.makefile().readline())
+
+
+def send(request):
+    """Sends what the vault returned to the venue, as it is."""
+    body = request["body"].encode() or None
+    ready = urllib.request.Request(request["url"], body, request["headers"], method=request["method"])
+    with urllib.request.urlopen(ready, timeout=10) as reply:
+        return json.load(reply)
+
+
+def binance_order(quantity=SMALL):
+    return {"symbol": SYMBOL, "side": "BUY", "type": "MARKET", "quantity": quantity, "newClientOrderId": order_id()}
+
+
+def bybit_order(quantity=SMALL):
+    order = {"category": "linear", "symbol": SYMBOL, "side": "Buy", "orderType": "Market"}
+    return {**order, "qty": quantity, "orderLinkId": order_id()}
+
+
+def test_binances_native_body_is_signed_and_the_venue_takes_it(sign_socket, binance):
+    reply = ask(sign_socket, {"bot": binance.bot, "venue": "binance", "order": binance_order()})
+    assert reply["status"] == "approved"
+    assert len(bytes.fromhex(reply["record"]["leaf"])) == 32
+    assert send(reply["request"])["status"] == "FILLED"
+
+
+def test_bybits_native_body_is_signed_and_the_venue_takes_it(sign_socket, bybit):
+    reply = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order()})
+    assert reply["status"] == "approved"
+    assert send(reply["request"])["retCode"] == 0
+
+
+@pytest.mark.parametrize("venue", ["binance", "bybit"])
+def test_a_neutral_order_is_signed_and_the_venue_takes_it(sign_socket, venue, request):
+    login = request.getfixturevalue(venue)
+    place = {"market": "linear", "symbol": SYMBOL, "side": "buy", "type": "market", "quantity": SMALL}
+    reply = ask(sign_socket, {"bot": login.bot, "venue": venue, "place": place})
+    assert reply["status"] == "approved"
+    answer = send(reply["request"])
+    assert answer.get("retCode", 0) == 0 and "code" not in answer
+
+
+def test_a_denial_lists_the_reasons_and_the_record(sign_socket, bybit):
+    reply = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
+    assert reply["status"] == "denied"
+    assert any(TOO_MUCH in denial["text"] for denial in reply["denials"])
+    assert reply["record"]["index"] >= 0
+    assert "request" not in reply
+
+
+def test_records_follow_one_another(sign_socket, bybit):
+    first = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
+    second = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
+    assert second["record"]["index"] > first["record"]["index"]
+    assert second["record"]["leaf"] != first["record"]["leaf"]
+
+
+def test_a_line_that_is_no_request_is_an_error_and_signs_nothing(sign_socket):
+    reply = ask(sign_socket, {"withdraw": "everything"})
+    assert reply["status"] == "error"
+    assert "withdraw" in reply["error"]["message"]
