@@ -47,7 +47,7 @@ impl fmt::Display for Mistake {
 
 /// The candidate nearest to `word`, if one is near enough to be meant.
 pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let allowed = (word.chars().count() / 2).clamp(1, 3);
     candidates
         .into_iter()
         .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
