@@ -12,7 +12,6 @@ use crate::state::{Recorded, State};
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
-#[expect(clippy::large_enum_variant, reason = "an approval must not allocate")]
 pub enum Decision {
     /// May be signed.
     Approve(Approved),

@@ -28,6 +28,8 @@ pub(crate) struct Judged<'a> {
     pub new_id: Option<&'a ClientOrderId>,
     pub origin: Origin,
     pub mark: Mark,
+    /// What the order is worth at its worst price.
+    pub worth: Worth,
 }
 
 /// Where an order under judgement comes from.
@@ -93,7 +95,9 @@ impl<'a> Judged<'a> {
             new_id: order.client_order_id.as_ref(),
             origin: Origin::New,
             mark,
+            worth: Worth::Unknown,
         }
+        .valued()
     }
 
     /// The order that would result from `amendment`. What it does not state is taken at the worst
@@ -116,7 +120,9 @@ impl<'a> Judged<'a> {
                 new_id,
                 origin: Origin::AmendsUnknown,
                 mark,
-            };
+                worth: Worth::Unknown,
+            }
+            .valued();
         };
         let order = known.order;
         Self {
@@ -133,7 +139,9 @@ impl<'a> Judged<'a> {
             new_id,
             origin: Origin::Amends(known.number),
             mark,
+            worth: Worth::Unknown,
         }
+        .valued()
     }
 
     /// The base quantity, where one is stated.
@@ -174,8 +182,12 @@ impl<'a> Judged<'a> {
         [limit, self.trigger_price, mark].into_iter().flatten().max()
     }
 
-    /// What the order is worth at its worst price.
-    pub(crate) fn worth(&self) -> Worth {
+    fn valued(mut self) -> Self {
+        self.worth = self.value();
+        self
+    }
+
+    fn value(&self) -> Worth {
         match self.amount {
             Some(Amount::Quote(notional)) => Worth::Known(notional.decimal()),
             Some(Amount::Base(quantity)) => match self.worst_price() {
@@ -191,7 +203,7 @@ impl<'a> Judged<'a> {
     /// What the order takes from the budgets. An exit whose worth is not known takes the symbol's
     /// whole `max_notional`; anything else that is not known cannot be approved.
     pub(crate) fn charge(&self, limits: &SymbolLimits) -> Option<Units> {
-        let known = match self.worth() {
+        let known = match self.worth {
             Worth::Known(worth) => Units::at_least(worth),
             Worth::Unknown | Worth::Overflow => None,
         };

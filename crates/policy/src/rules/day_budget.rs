@@ -10,9 +10,16 @@ use crate::units::Units;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DayBudget {
     pub(crate) limit: Notional,
+    /// `limit`, as the counters count.
+    units: Units,
 }
 
 impl DayBudget {
+    /// `None` if the counters cannot hold `limit`.
+    pub(crate) fn new(limit: Notional) -> Option<Self> {
+        Some(Self { limit, units: Units::at_most(limit.decimal())? })
+    }
+
     /// What would be signed with this order; `None` if the sum does not fit.
     fn was(facts: &Facts<'_>, charge: Units) -> Option<Units> {
         facts.state.day_spent(facts.now).plus(facts.before.notional)?.plus(charge)
@@ -30,7 +37,7 @@ impl Rule for DayBudget {
         // An order without a charge cannot be valued and is denied by the rule that says why.
         match Self::was(facts, facts.charge?) {
             None => Some(arithmetic::<Self>()),
-            Some(was) => (was.decimal() > self.limit.decimal())
+            Some(was) => (was > self.units)
                 .then(|| Denial::DayBudgetExceeded { was: was.decimal(), limit: self.limit }),
         }
     }

@@ -16,8 +16,8 @@ impl Rule for LibraryExtras {
     const SCOPE: Scope = Scope::Request;
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let is_denied = |extra: &&Box<str>| !self.allowed.contains(*extra);
-        let names: Vec<_> = facts.request.extras.iter().filter(is_denied).cloned().collect();
+        let extras = facts.request.extras.iter();
+        let names: Vec<_> = extras.filter(|&extra| !self.allowed.contains(extra)).cloned().collect();
         (!names.is_empty()).then_some(Denial::ExtrasNotAllowed { names })
     }
 

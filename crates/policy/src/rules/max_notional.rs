@@ -18,7 +18,7 @@ impl Rule for MaxNotional {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref().filter(|order| !order.exit)?;
-        match order.worth() {
+        match order.worth {
             Worth::Overflow => Some(arithmetic::<Self>()),
             // Nothing to judge by: the mark price, shape or amendment rule denies it.
             Worth::Unknown => None,
@@ -31,7 +31,7 @@ impl Rule for MaxNotional {
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
         let order = facts.order.as_ref()?;
-        let worth = match order.worth() {
+        let worth = match order.worth {
             Worth::Known(worth) => worth.to_string(),
             Worth::Unknown => "unknown".to_owned(),
             Worth::Overflow => "too large".to_owned(),

@@ -8,7 +8,7 @@ use crate::support::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Ask(Intent),
+    Ask(Box<Intent>),
     Wait(u64),
     Acknowledge(u8),
     Close(u8),
@@ -35,10 +35,10 @@ fn step() -> impl Strategy<Value = Step> {
         })
     });
     prop_oneof![
-        4 => some_order.clone().prop_map(Step::Ask),
-        2 => some_amendment.clone().prop_map(Step::Ask),
-        1 => (some_order, some_amendment).prop_map(|(one, other)| Step::Ask(Intent::Batch(vec![one, other]))),
-        1 => (0_u8..6).prop_map(|number| Step::Ask(cancel(&name(number)))),
+        4 => some_order.clone().prop_map(|intent| Step::Ask(Box::new(intent))),
+        2 => some_amendment.clone().prop_map(|intent| Step::Ask(Box::new(intent))),
+        1 => (some_order, some_amendment).prop_map(|(one, other)| Step::Ask(Box::new(Intent::Batch(vec![one, other])))),
+        1 => (0_u8..6).prop_map(|number| Step::Ask(Box::new(cancel(&name(number))))),
         3 => (0_u64..10_000_000).prop_map(Step::Wait),
         3 => (0_u64..2_000).prop_map(Step::Wait),
         2 => (0_u8..6).prop_map(Step::Acknowledge),
@@ -60,7 +60,7 @@ proptest! {
             match step {
                 Step::Wait(ms) => bench.wait(ms),
                 Step::Ask(intent) => {
-                    let request = bench.request(intent);
+                    let request = bench.request(*intent);
                     if let Decision::Approve(approved) = bench.decide(request) {
                         bench.state.commit(&approved);
                         let kept = serde_json::to_string(approved.recorded()).expect("serialises");
