@@ -1,0 +1,273 @@
+//! Reads a policy file and reports every mistake in it at once.
+
+mod mistake;
+mod quote;
+mod reader;
+mod syntax;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml_edit::{Item, TableLike};
+use trading::{AccountName, BotName, Instrument, Market, OrderType, Side, Symbol, TimeInForce, Venue};
+
+pub use mistake::Mistake;
+pub(crate) use mistake::closest;
+
+use crate::fields::{self, ACCOUNT, BOT, SYMBOL};
+use crate::policy::{Account, Policy, SymbolLimits, VERSION};
+use crate::rules::{
+    BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
+    MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
+    RollingBudget, Settings, Sides, Tick, TimesInForce, VenueMatch,
+};
+use reader::{Reader, Section};
+
+/// Largest policy file, in bytes.
+const LONGEST: usize = 1 << 20;
+
+pub(crate) fn policy(text: &str) -> Result<Policy, Vec<Mistake>> {
+    if text.len() > LONGEST {
+        let message = format!("the file has {} bytes, more than {LONGEST}", text.len());
+        return Err(vec![Mistake::at(text, 0, "", message, "split it: one policy per installation")]);
+    }
+    let parsed = syntax::parse(text);
+    let mut reader = Reader::new(text, parsed.mistakes, parsed.unreadable);
+    let policy = parsed.document.as_ref().and_then(|document| root(&mut reader, document.as_table()));
+    let mistakes = reader.finish();
+    match policy {
+        Some(policy) if mistakes.is_empty() => Ok(policy),
+        _ => Err(mistakes),
+    }
+}
+
+fn root(reader: &mut Reader<'_>, table: &dyn TableLike) -> Option<Policy> {
+    let section = Section::root(table);
+    reader.known_keys(&section, "", &["bots", "accounts"]);
+    let version = reader.count(&section, "", "version");
+    if version.is_some_and(|version| version != VERSION) {
+        reader.mistake_at_key(
+            &section,
+            "version",
+            "is not a version this program reads",
+            "write version = 1",
+        );
+    }
+    let accounts = reader
+        .tables(&section, "accounts", "[accounts.NAME]")
+        .map(|tables| tables.iter().filter_map(|named| account(reader, named)).collect::<Vec<_>>());
+    let names: BTreeSet<String> = section.child_names("accounts").into_iter().collect();
+    let bots = reader.tables(&section, "bots", "[bots.NAME]").map(|tables| {
+        tables.iter().filter_map(|named| bot(reader, named, &names)).collect::<BTreeMap<_, _>>()
+    });
+    Some(Policy { bots: BotAccess { bots: bots? }, accounts: accounts?.into_iter().collect() })
+}
+
+fn bot(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    known: &BTreeSet<String>,
+) -> Option<(BotName, BTreeSet<AccountName>)> {
+    let name = reader.name(section, BotName::new);
+    reader.known_keys(section, BOT, &[]);
+    let mut accounts = BTreeSet::new();
+    for (word, at) in reader.words(section, BOT, "accounts")? {
+        match AccountName::new(word.as_str()) {
+            Ok(account) if known.contains(&word) => {
+                accounts.insert(account);
+            }
+            _ => {
+                let fix = match closest(&word, known.iter().map(String::as_str)) {
+                    Some(close) => format!("did you mean \"{close}\"?"),
+                    None => format!("add [accounts.{word}], or remove it here"),
+                };
+                reader.mistake(
+                    section,
+                    "accounts",
+                    at,
+                    format!("\"{word}\" is not an account of this policy"),
+                    fix,
+                );
+            }
+        }
+    }
+    Some((name?, accounts))
+}
+
+fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountName, Account)> {
+    let name = reader.name(section, AccountName::new);
+    reader.known_keys(section, ACCOUNT, &["symbols"]);
+    let venue = reader.one_of(section, ACCOUNT, "venue", &Venue::ALL.map(|venue| (venue.as_str(), venue)));
+    let currency = reader.word(section, ACCOUNT, "currency").map(|(word, at)| {
+        if !quote::is_currency(&word) {
+            reader.mistake(
+                section,
+                "currency",
+                at,
+                "must be 2 to 12 capital letters or digits",
+                "write \"USDT\", for example",
+            );
+        }
+        word
+    });
+    let sides = reader.some_of(section, ACCOUNT, "sides", &named(Side::ALL, Side::as_str));
+    let order_types =
+        reader.some_of(section, ACCOUNT, "order_types", &named(OrderType::ALL, OrderType::as_str));
+    let time_in_force =
+        reader.some_of(section, ACCOUNT, "time_in_force", &named(TimeInForce::ALL, TimeInForce::as_str));
+    let maker_only = reader.flag(section, ACCOUNT, "maker_only");
+    let require_client_order_id = reader.flag(section, ACCOUNT, "require_client_order_id");
+    let mut count = |name| reader.count(section, ACCOUNT, name);
+    let max_clock_skew_ms = count("max_clock_skew_ms");
+    let max_recv_window_ms = count("max_recv_window_ms");
+    let max_mark_price_age_ms = count("max_mark_price_age_ms");
+    let max_open_orders = count("max_open_orders");
+    let new_orders_per_second = count("new_orders_per_second");
+    let messages_per_second = count("messages_per_second");
+    let max_leverage = reader.amount(section, ACCOUNT, "max_leverage");
+    let notional_per_utc_day = reader.amount(section, ACCOUNT, "notional_per_utc_day");
+    let notional_rolling_24h = reader.amount(section, ACCOUNT, "notional_rolling_24h");
+    let allow_library_extras = free_words(reader, section, "allow_library_extras");
+    let allow_settings = free_words(reader, section, "allow_settings");
+    let symbols =
+        reader.tables(section, "symbols", "[accounts.NAME.symbols.\"linear:BTCUSDT\"]").map(|tables| {
+            let one =
+                |symbol_section: &Section<'_>| symbol(reader, symbol_section, venue, currency.as_deref());
+            tables.iter().filter_map(one).collect::<BTreeMap<_, _>>()
+        });
+    let account = Account {
+        venue: VenueMatch { limit: venue? },
+        currency: currency?.into(),
+        sides: Sides { allowed: sides? },
+        order_types: OrderTypes { allowed: order_types? },
+        time_in_force: TimesInForce { allowed: time_in_force? },
+        maker_only: MakerOnly { required: maker_only? },
+        require_client_order_id: ClientIdRequired { required: require_client_order_id? },
+        max_clock_skew_ms: ClockSkew { limit: max_clock_skew_ms? },
+        max_recv_window_ms: RecvWindow { limit: max_recv_window_ms? },
+        max_mark_price_age_ms: MarkPriceAge { limit: max_mark_price_age_ms? },
+        max_leverage: MaxLeverage { limit: max_leverage? },
+        max_open_orders: OpenOrders { limit: max_open_orders? },
+        new_orders_per_second: OrderRate { limit: new_orders_per_second? },
+        messages_per_second: MessageRate { limit: messages_per_second? },
+        notional_per_utc_day: DayBudget::new(trading::Notional::new(notional_per_utc_day?).ok()?)?,
+        notional_rolling_24h: RollingBudget::new(trading::Notional::new(notional_rolling_24h?).ok()?)?,
+        allow_library_extras: LibraryExtras { allowed: allow_library_extras? },
+        allow_settings: Settings { allowed: allow_settings? },
+        symbols: symbols?,
+    };
+    Some((name?, account))
+}
+
+fn symbol(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    venue: Option<Venue>,
+    currency: Option<&str>,
+) -> Option<(Instrument, SymbolLimits)> {
+    reader.known_keys(section, SYMBOL, &[]);
+    let key = instrument(reader, section, currency);
+    let max_quantity = reader.amount(section, SYMBOL, "max_quantity");
+    let max_notional = reader.amount(section, SYMBOL, "max_notional");
+    let tick = reader.amount(section, SYMBOL, "tick");
+    let lot = reader.amount(section, SYMBOL, "lot");
+    let limits = SymbolLimits {
+        max_quantity: MaxQuantity { limit: trading::Quantity::new(max_quantity?).ok()? },
+        max_notional: MaxNotional { limit: trading::Notional::new(max_notional?).ok()? },
+        tick: Tick { tick: trading::Price::new(tick?).ok()? },
+        lot: Lot { lot: trading::Quantity::new(lot?).ok()? },
+    };
+    let (market, symbol) = key?;
+    Some((Instrument { venue: venue?, market, symbol }, limits))
+}
+
+/// Reads a symbol table's own name, `market:SYMBOL`.
+fn instrument(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    currency: Option<&str>,
+) -> Option<(Market, Symbol)> {
+    let key = section.own_name();
+    let read = key.split_once(':').map(|(market, symbol)| (market.parse::<Market>(), Symbol::new(symbol)));
+    match read {
+        Some((Ok(Market::Inverse | Market::Option), _)) => {
+            reader.mistake_here(
+                section,
+                "inverse and option markets are not judged yet",
+                "remove this symbol: its notional is not price times quantity, so no limit here would hold",
+            );
+            None
+        }
+        Some((Ok(market), Ok(symbol))) => {
+            if let Some(currency) = currency.filter(|currency| !quote::is_quoted_in(&symbol, currency)) {
+                let fix = "give it an account entry of its own with that currency: budgets add up one currency only";
+                reader.mistake_here(
+                    section,
+                    format!("is not quoted in {currency}, the account's currency"),
+                    fix,
+                );
+                return None;
+            }
+            Some((market, symbol))
+        }
+        Some((Err(_), _)) => {
+            let word = key.split(':').next().unwrap_or_default();
+            let fix = match closest(word, Market::ALL.iter().map(|market| market.as_str())) {
+                Some(close) => format!("did you mean \"{close}\"?"),
+                None => "use spot, margin or linear".to_owned(),
+            };
+            reader.mistake_here(section, format!("\"{word}\" is not a market"), fix);
+            None
+        }
+        Some((_, Err(error))) => {
+            reader.mistake_here(section, error.to_string(), "write the symbol as the venue does");
+            None
+        }
+        None => {
+            reader.mistake_here(
+                section,
+                "has no market",
+                format!("write \"spot:{key}\" or \"linear:{key}\""),
+            );
+            None
+        }
+    }
+}
+
+/// A list of names this crate does not know: any printable text of at most 64 bytes.
+fn free_words(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    name: &'static str,
+) -> Option<BTreeSet<Box<str>>> {
+    let words = reader.words(section, ACCOUNT, name)?;
+    let mut allowed = BTreeSet::new();
+    for (word, at) in words {
+        let printable = !word.is_empty() && word.len() <= 64 && !word.contains(char::is_control);
+        if printable {
+            allowed.insert(word.into());
+        } else {
+            reader.mistake(
+                section,
+                name,
+                at,
+                "must have 1 to 64 printable characters",
+                "correct or remove it",
+            );
+        }
+    }
+    Some(allowed)
+}
+
+fn named<T: Copy>(all: &'static [T], name: fn(T) -> &'static str) -> Vec<(&'static str, T)> {
+    all.iter().map(|&one| (name(one), one)).collect()
+}
+
+/// The fields that the file's tables may hold, for suggestions.
+pub(crate) fn field_names(table: &'static str) -> impl Iterator<Item = &'static str> {
+    fields::of(table).map(fields::Field::name)
+}
+
+/// Where an item stands in the file.
+fn span_start(item: &Item) -> Option<usize> {
+    item.span().map(|span| span.start)
+}

@@ -1,0 +1,207 @@
+//! The policy: who may do what, and the limits of each account and symbol.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+use trading::{AccountName, Instrument, Symbol, Venue};
+
+use crate::rules::{
+    BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
+    MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
+    RollingBudget, Settings, Sides, Tick, TimesInForce, VenueMatch,
+};
+use crate::value::{Path, Value, canonical};
+use crate::{Mistake, parse};
+
+/// The version of the policy file this crate reads.
+pub(crate) const VERSION: u64 = 1;
+/// Separates a policy hash from every other SHA-256 of ours.
+const HASH_DOMAIN: &[u8] = b"seawall policy v1\0";
+
+/// What bots may do. Every field was stated by the operator; there are no defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) bots: BotAccess,
+    pub(crate) accounts: BTreeMap<AccountName, Account>,
+}
+
+/// The rules of one account. Each field is a rule that holds its own limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub(crate) venue: VenueMatch,
+    /// The quote currency of every symbol of the account, in which its budgets count.
+    pub(crate) currency: Box<str>,
+    pub(crate) sides: Sides,
+    pub(crate) order_types: OrderTypes,
+    pub(crate) time_in_force: TimesInForce,
+    pub(crate) maker_only: MakerOnly,
+    pub(crate) require_client_order_id: ClientIdRequired,
+    pub(crate) max_clock_skew_ms: ClockSkew,
+    pub(crate) max_recv_window_ms: RecvWindow,
+    pub(crate) max_mark_price_age_ms: MarkPriceAge,
+    pub(crate) max_leverage: MaxLeverage,
+    pub(crate) max_open_orders: OpenOrders,
+    pub(crate) new_orders_per_second: OrderRate,
+    pub(crate) messages_per_second: MessageRate,
+    pub(crate) notional_per_utc_day: DayBudget,
+    pub(crate) notional_rolling_24h: RollingBudget,
+    pub(crate) allow_library_extras: LibraryExtras,
+    pub(crate) allow_settings: Settings,
+    pub(crate) symbols: BTreeMap<Instrument, SymbolLimits>,
+}
+
+/// The rules of one symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SymbolLimits {
+    pub(crate) max_quantity: MaxQuantity,
+    pub(crate) max_notional: MaxNotional,
+    pub(crate) tick: Tick,
+    pub(crate) lot: Lot,
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the file, in the order of its lines.
+    pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
+        parse::policy(text)
+    }
+
+    /// The same bytes for the same rules, whatever the file's order, comments and spelling of
+    /// numbers: deterministic CBOR, no floats.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        canonical(&self.values())
+    }
+
+    /// SHA-256 of the canonical bytes, under its own domain.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::new().chain_update(HASH_DOMAIN).chain_update(self.canonical()).finalize().into()
+    }
+
+    /// The rules of an account.
+    #[must_use]
+    pub fn account(&self, name: &AccountName) -> Option<&Account> {
+        self.accounts.get(name)
+    }
+
+    /// Every account, by name.
+    pub fn accounts(&self) -> impl Iterator<Item = (&AccountName, &Account)> {
+        self.accounts.iter()
+    }
+
+    /// Every bot and the accounts it may use, by name.
+    pub fn bots(&self) -> impl Iterator<Item = (&trading::BotName, impl Iterator<Item = &AccountName>)> {
+        self.bots.bots.iter().map(|(bot, accounts)| (bot, accounts.iter()))
+    }
+
+    /// Every field with its path.
+    pub(crate) fn values(&self) -> BTreeMap<Path, Value> {
+        let Self { bots, accounts } = self;
+        let mut all = BTreeMap::from([(vec!["version".to_owned()], Value::Count(VERSION))]);
+        for (bot, names) in &bots.bots {
+            all.insert(path(&["bots", bot.as_str(), "accounts"]), Value::words(names));
+        }
+        for (name, account) in accounts {
+            for (field, value) in account.values() {
+                all.insert(path(&["accounts", name.as_str(), field]), value);
+            }
+            for (instrument, limits) in &account.symbols {
+                let key = symbol_key(instrument);
+                for (field, value) in limits.values() {
+                    all.insert(path(&["accounts", name.as_str(), "symbols", &key, field]), value);
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Account {
+    /// The venue where the account is.
+    #[must_use]
+    pub const fn venue(&self) -> Venue {
+        self.venue.limit
+    }
+
+    /// The longest receive window a request may state, in milliseconds.
+    #[must_use]
+    pub const fn max_recv_window_ms(&self) -> u64 {
+        self.max_recv_window_ms.limit
+    }
+
+    /// The instruments the account may trade.
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
+        self.symbols.keys()
+    }
+
+    /// Every field but those of the symbols.
+    fn values(&self) -> [(&'static str, Value); 18] {
+        let Self {
+            venue,
+            currency,
+            sides,
+            order_types,
+            time_in_force,
+            maker_only,
+            require_client_order_id,
+            max_clock_skew_ms,
+            max_recv_window_ms,
+            max_mark_price_age_ms,
+            max_leverage,
+            max_open_orders,
+            new_orders_per_second,
+            messages_per_second,
+            notional_per_utc_day,
+            notional_rolling_24h,
+            allow_library_extras,
+            allow_settings,
+            symbols: _,
+        } = self;
+        [
+            ("venue", Value::Word(venue.limit.to_string())),
+            ("currency", Value::Word(currency.to_string())),
+            ("sides", Value::words(&sides.allowed)),
+            ("order_types", Value::words(&order_types.allowed)),
+            ("time_in_force", Value::words(&time_in_force.allowed)),
+            ("maker_only", Value::Flag(maker_only.required)),
+            ("require_client_order_id", Value::Flag(require_client_order_id.required)),
+            ("max_clock_skew_ms", Value::Count(max_clock_skew_ms.limit)),
+            ("max_recv_window_ms", Value::Count(max_recv_window_ms.limit)),
+            ("max_mark_price_age_ms", Value::Count(max_mark_price_age_ms.limit)),
+            ("max_leverage", Value::Amount(max_leverage.limit)),
+            ("max_open_orders", Value::Count(max_open_orders.limit)),
+            ("new_orders_per_second", Value::Count(new_orders_per_second.limit)),
+            ("messages_per_second", Value::Count(messages_per_second.limit)),
+            ("notional_per_utc_day", Value::Amount(notional_per_utc_day.limit.decimal())),
+            ("notional_rolling_24h", Value::Amount(notional_rolling_24h.limit.decimal())),
+            ("allow_library_extras", Value::words(&allow_library_extras.allowed)),
+            ("allow_settings", Value::words(&allow_settings.allowed)),
+        ]
+    }
+}
+
+impl SymbolLimits {
+    fn values(&self) -> [(&'static str, Value); 4] {
+        let Self { max_quantity, max_notional, tick, lot } = self;
+        [
+            ("max_quantity", Value::Amount(max_quantity.limit.decimal())),
+            ("max_notional", Value::Amount(max_notional.limit.decimal())),
+            ("tick", Value::Amount(tick.tick.decimal())),
+            ("lot", Value::Amount(lot.lot.decimal())),
+        ]
+    }
+}
+
+/// The file's name of an instrument: the account says the venue.
+fn symbol_key(instrument: &Instrument) -> String {
+    let symbol: &Symbol = &instrument.symbol;
+    format!("{}:{symbol}", instrument.market)
+}
+
+fn path(parts: &[&str]) -> Path {
+    parts.iter().map(|&part| part.to_owned()).collect()
+}

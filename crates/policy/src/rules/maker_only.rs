@@ -1,0 +1,25 @@
+use super::{Rule, Tier};
+use crate::denial::Denial;
+use crate::facts::Facts;
+
+/// Denies an order that is not post-only, where that is required. New orders that can only reduce
+/// a position are exempt: the way out stays open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MakerOnly {
+    pub(crate) required: bool,
+}
+
+impl Rule for MakerOnly {
+    const NAME: &'static str = "maker_only";
+    const TIER: Tier = Tier::SelfContained;
+
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let order = facts.order.as_ref()?;
+        (self.required && !order.post_only && !order.exit).then_some(Denial::MakerOnly)
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        let order = facts.order.as_ref()?;
+        Some(format!("required {}, post-only {}, exit {}", self.required, order.post_only, order.exit))
+    }
+}

@@ -1,0 +1,178 @@
+//! The rules, one file each, and the set that runs every one of them every time.
+
+mod amendment;
+mod batch;
+mod bot_access;
+mod client_id_required;
+mod clock_skew;
+mod day_budget;
+mod leverage;
+mod library_extras;
+mod lot;
+mod maker_only;
+mod mark_price;
+mod max_notional;
+mod max_quantity;
+mod message_rate;
+mod one_live_signature;
+mod open_orders;
+mod order_rate;
+mod order_shape;
+mod order_types;
+mod recv_window;
+mod rolling_budget;
+mod settings;
+mod sides;
+mod symbol_list;
+mod tick;
+mod time_in_force;
+mod trading_state;
+mod venue_match;
+
+use serde::Serialize;
+
+pub(crate) use amendment::AmendmentComplete;
+pub(crate) use batch::{BatchShape, size as batch_size};
+pub(crate) use bot_access::BotAccess;
+pub(crate) use client_id_required::ClientIdRequired;
+pub(crate) use clock_skew::ClockSkew;
+pub(crate) use day_budget::DayBudget;
+pub(crate) use leverage::MaxLeverage;
+pub(crate) use library_extras::LibraryExtras;
+pub(crate) use lot::Lot;
+pub(crate) use maker_only::MakerOnly;
+pub(crate) use mark_price::MarkPriceAge;
+pub(crate) use max_notional::MaxNotional;
+pub(crate) use max_quantity::MaxQuantity;
+pub(crate) use message_rate::MessageRate;
+pub(crate) use one_live_signature::OneLiveSignature;
+pub(crate) use open_orders::OpenOrders;
+pub(crate) use order_rate::OrderRate;
+pub(crate) use order_shape::OrderShape;
+pub(crate) use order_types::OrderTypes;
+pub(crate) use recv_window::RecvWindow;
+pub(crate) use rolling_budget::RollingBudget;
+pub(crate) use settings::Settings;
+pub(crate) use sides::Sides;
+pub(crate) use symbol_list::SymbolList;
+pub(crate) use tick::Tick;
+pub(crate) use time_in_force::TimesInForce;
+pub(crate) use trading_state::TradingStateRule;
+pub(crate) use venue_match::VenueMatch;
+
+use crate::denial::Denial;
+use crate::facts::Facts;
+use crate::policy::{Account, SymbolLimits};
+
+/// What a rule needs to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Tier {
+    /// Self-contained: holds even if everything outside the vault lies.
+    #[serde(rename = "S")]
+    SelfContained,
+    /// Oracle: holds as far as the price feed or the venue's reports are honest.
+    #[serde(rename = "O")]
+    Oracle,
+}
+
+/// How often a rule judges a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Once, whatever the number of legs.
+    Request,
+    /// Every leg.
+    Leg,
+}
+
+/// One rule. `check` judges; `numbers` says by which numbers, or `None` where it has no say.
+pub(crate) trait Rule {
+    const NAME: &'static str;
+    const TIER: Tier;
+    const SCOPE: Scope = Scope::Leg;
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial>;
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String>;
+}
+
+/// Runs rules and keeps what it needs of them.
+pub(crate) trait Visitor {
+    fn visit<R: Rule>(&mut self, rule: &R, facts: &Facts<'_>);
+    /// Denies without a rule: nothing to run one on.
+    fn deny(&mut self, name: &'static str, denial: Denial);
+}
+
+impl Account {
+    /// Runs every rule of the account on one leg. Takes itself apart so that a rule that is not
+    /// run does not compile.
+    #[inline]
+    pub(crate) fn visit<V: Visitor>(&self, facts: &Facts<'_>, visitor: &mut V) {
+        let Self {
+            venue,
+            currency: _, // judged when the policy is read: every symbol is quoted in it
+            sides,
+            order_types,
+            time_in_force,
+            maker_only,
+            require_client_order_id,
+            max_clock_skew_ms,
+            max_recv_window_ms,
+            max_mark_price_age_ms,
+            max_leverage,
+            max_open_orders,
+            new_orders_per_second,
+            messages_per_second,
+            notional_per_utc_day,
+            notional_rolling_24h,
+            allow_library_extras,
+            allow_settings,
+            symbols,
+        } = self;
+        visitor.visit(&BatchShape, facts);
+        visitor.visit(venue, facts);
+        visitor.visit(&TradingStateRule, facts);
+        visitor.visit(max_clock_skew_ms, facts);
+        visitor.visit(max_recv_window_ms, facts);
+        visitor.visit(allow_library_extras, facts);
+        visitor.visit(&SymbolList { symbols }, facts);
+        visitor.visit(&OrderShape, facts);
+        visitor.visit(&AmendmentComplete, facts);
+        visitor.visit(sides, facts);
+        visitor.visit(order_types, facts);
+        visitor.visit(time_in_force, facts);
+        visitor.visit(maker_only, facts);
+        visitor.visit(require_client_order_id, facts);
+        visitor.visit(&OneLiveSignature, facts);
+        visitor.visit(max_mark_price_age_ms, facts);
+        if let Some(limits) = facts.limits {
+            limits.visit(facts, visitor);
+        }
+        visitor.visit(new_orders_per_second, facts);
+        visitor.visit(messages_per_second, facts);
+        visitor.visit(max_open_orders, facts);
+        visitor.visit(notional_per_utc_day, facts);
+        visitor.visit(notional_rolling_24h, facts);
+        visitor.visit(max_leverage, facts);
+        visitor.visit(allow_settings, facts);
+    }
+}
+
+impl SymbolLimits {
+    #[inline]
+    fn visit<V: Visitor>(&self, facts: &Facts<'_>, visitor: &mut V) {
+        let Self { max_quantity, max_notional, tick, lot } = self;
+        visitor.visit(max_quantity, facts);
+        visitor.visit(max_notional, facts);
+        visitor.visit(tick, facts);
+        visitor.visit(lot, facts);
+    }
+}
+
+/// The denial of a rule whose arithmetic does not fit.
+pub(crate) fn arithmetic<R: Rule>() -> Denial {
+    Denial::Arithmetic { rule: R::NAME.into() }
+}
+
+/// Words of a list, for people.
+pub(crate) fn listed<T: ToString>(words: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
+    words.join(", ")
+}

@@ -1,0 +1,34 @@
+use std::collections::BTreeSet;
+
+use trading::TimeInForce;
+
+use super::{Rule, Tier};
+use crate::denial::Denial;
+use crate::facts::Facts;
+use crate::judged::Judged;
+
+/// Denies an order with a limit price whose time in force is not on the list. Orders without a
+/// limit price never rest at a price of their own, so the list has no say in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TimesInForce {
+    pub(crate) allowed: BTreeSet<TimeInForce>,
+}
+
+fn judged(order: &Judged<'_>) -> Option<TimeInForce> {
+    order.order_type.has_limit_price().then_some(order.time_in_force)
+}
+
+impl Rule for TimesInForce {
+    const NAME: &'static str = "time_in_force";
+    const TIER: Tier = Tier::SelfContained;
+
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let was = judged(facts.order.as_ref()?)?;
+        (!self.allowed.contains(&was)).then_some(Denial::TimeInForceNotAllowed { was })
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        let was = judged(facts.order.as_ref()?)?;
+        Some(format!("{was}; allowed: {}", super::listed(&self.allowed)))
+    }
+}

@@ -1,0 +1,282 @@
+//! The table of signed orders and of client order ids that have a live signature. Bounded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use trading::{Amendment, Amount, ClientOrderId, Order, OrderReference, Timestamp, VenueOrderId};
+
+use crate::judged::rests;
+
+/// Most orders, and most client order ids, that the table holds.
+pub(crate) const CAPACITY: usize = 65_536;
+/// Age after which an order that no one confirmed to rest is taken for gone, and after which any
+/// entry may make room for a new one.
+const OLD_MS: u64 = 86_400_000;
+
+/// Orders signed for one account, by the number of their signing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Orders {
+    entries: BTreeMap<u64, Entry>,
+    by_client: BTreeMap<ClientOrderId, u64>,
+    by_venue: BTreeMap<VenueOrderId, u64>,
+    /// When each entry that will leave by itself leaves.
+    deadlines: BTreeSet<(Timestamp, u64)>,
+    /// Entries that count as open.
+    open: u64,
+    next: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    signed_at: Timestamp,
+    /// Until when (inclusive) the venue may accept a signature that names the order's ids.
+    expires: Timestamp,
+    rests: bool,
+    closed: bool,
+    /// When the entry leaves by itself; `None` for an order known to rest.
+    deadline: Option<Timestamp>,
+    /// The worst of everything signed for the order; `None` if it was not signed here.
+    order: Option<Order>,
+    ids: Vec<ClientOrderId>,
+    venue_id: Option<VenueOrderId>,
+}
+
+/// An order that an amendment names.
+pub(crate) struct Known<'a> {
+    pub number: u64,
+    pub order: &'a Order,
+}
+
+impl Entry {
+    fn counts_as_open(&self) -> bool {
+        self.rests && !self.closed
+    }
+
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.deadline.is_none_or(|deadline| now <= deadline)
+    }
+}
+
+impl Orders {
+    /// The order that has a live signature under `id`.
+    pub(crate) fn live(&self, id: &ClientOrderId, now: Timestamp) -> Option<u64> {
+        let number = *self.by_client.get(id)?;
+        self.entries.get(&number).is_some_and(|entry| entry.is_live(now)).then_some(number)
+    }
+
+    /// The order that `amendment` names, if it was signed here, is not reported closed, and is
+    /// where and what the amendment says. If both ids are given, venues follow their own.
+    pub(crate) fn amendable(&self, amendment: &Amendment, now: Timestamp) -> Option<Known<'_>> {
+        let number = match &amendment.target {
+            OrderReference::Client(client) => *self.by_client.get(client)?,
+            OrderReference::Venue(venue) | OrderReference::Both { venue, .. } => *self.by_venue.get(venue)?,
+        };
+        let entry = self.entries.get(&number)?;
+        let order = entry.order.as_ref()?;
+        let client_agrees = amendment.target.client().is_none_or(|client| entry.ids.contains(client));
+        let side_agrees = amendment.side.is_none_or(|side| side == order.side);
+        let is_it = client_agrees && side_agrees && order.instrument == amendment.instrument;
+        (is_it && !entry.closed && entry.is_live(now)).then_some(Known { number, order })
+    }
+
+    /// Orders that may be open at `now`.
+    pub(crate) fn open(&self, now: Timestamp) -> u64 {
+        let gone = self.past(now).filter(|entry| entry.counts_as_open()).count();
+        self.open.saturating_sub(gone as u64)
+    }
+
+    /// At least as many as [`Self::open`], without looking at any entry.
+    pub(crate) const fn open_at_most(&self) -> u64 {
+        self.open
+    }
+
+    /// Whether `more` entries fit, counting those that may be dropped for them.
+    pub(crate) fn has_room(&self, more: u64, now: Timestamp) -> bool {
+        let more = usize::try_from(more).unwrap_or(usize::MAX);
+        let used = self.entries.len().max(self.by_client.len());
+        let needed = used.saturating_add(more).saturating_sub(CAPACITY);
+        needed == 0 || {
+            let droppable = |entry: &&Entry| !entry.is_live(now) || is_old(entry, now);
+            self.entries.values().filter(droppable).take(needed).count() == needed
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Adds a signed order and returns its number.
+    pub(crate) fn sign(&mut self, order: &Order, now: Timestamp, expires: Timestamp) -> u64 {
+        let rests = rests(order.order_type, order.time_in_force);
+        let id = order.client_order_id.clone();
+        let order = Order { client_order_id: None, ..order.clone() };
+        self.insert(Some(order), id, rests, now, expires)
+    }
+
+    /// Widens the order that `amendment` names to the worst of what it was and what was signed.
+    pub(crate) fn amend(&mut self, amendment: &Amendment, now: Timestamp, expires: Timestamp) {
+        self.make_room(now);
+        let new_id = amendment.new_client_order_id.clone();
+        let Some(number) = self.amendable(amendment, now).map(|known| known.number) else {
+            // Not signed here: only the new id's signature is ours to remember.
+            if new_id.is_some() {
+                self.insert(None, new_id, true, now, expires);
+            }
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.expires = entry.expires.max(expires);
+        entry.order = entry.order.take().and_then(|order| worst(order, amendment));
+        if let Some(id) = new_id
+            && !entry.ids.contains(&id)
+        {
+            self.by_client.insert(id.clone(), number);
+            entry.ids.push(id);
+        }
+        if let Some(deadline) = entry.deadline.map(|deadline| deadline.max(expires)) {
+            self.set_deadline(number, Some(deadline));
+        }
+    }
+
+    /// The venue is said to have taken the order under its own id. The first report counts.
+    pub(crate) fn acknowledge(&mut self, number: u64, venue_id: VenueOrderId) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if entry.closed || entry.venue_id.is_some() || self.by_venue.contains_key(&venue_id) {
+            return;
+        }
+        entry.venue_id = Some(venue_id.clone());
+        let rests = entry.rests;
+        self.by_venue.insert(venue_id, number);
+        if rests {
+            self.set_deadline(number, None);
+        }
+    }
+
+    /// The order is said to be gone: its ids are free when its last signature has expired.
+    pub(crate) fn close(&mut self, number: u64) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        self.open -= u64::from(entry.counts_as_open());
+        entry.closed = true;
+        let expires = entry.expires;
+        self.set_deadline(number, Some(expires));
+    }
+
+    /// The number of the latest order under a client order id, live or not.
+    pub(crate) fn by_client(&self, id: &ClientOrderId) -> Option<u64> {
+        self.by_client.get(id).copied()
+    }
+
+    /// The number of the order that was acknowledged under a venue order id.
+    pub(crate) fn by_venue(&self, id: &VenueOrderId) -> Option<u64> {
+        self.by_venue.get(id).copied()
+    }
+
+    pub(crate) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Drops entries whose deadline has passed.
+    pub(crate) fn prune(&mut self, now: Timestamp) {
+        while let Some(&(deadline, number)) = self.deadlines.first()
+            && deadline < now
+        {
+            self.drop_entry(number);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        order: Option<Order>,
+        id: Option<ClientOrderId>,
+        rests: bool,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> u64 {
+        self.make_room(now);
+        let number = self.next;
+        self.next += 1;
+        self.open += u64::from(rests);
+        if let Some(id) = &id {
+            self.by_client.insert(id.clone(), number);
+        }
+        let ids = id.into_iter().collect();
+        let entry = Entry {
+            signed_at: now,
+            expires,
+            rests,
+            closed: false,
+            deadline: None,
+            order,
+            ids,
+            venue_id: None,
+        };
+        self.entries.insert(number, entry);
+        let lapses = Timestamp::from_ms(now.as_ms().saturating_add(OLD_MS)).max(expires);
+        self.set_deadline(number, Some(lapses));
+        number
+    }
+
+    fn set_deadline(&mut self, number: u64, deadline: Option<Timestamp>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if let Some(old) = entry.deadline {
+            self.deadlines.remove(&(old, number));
+        }
+        entry.deadline = deadline;
+        if let Some(new) = deadline {
+            self.deadlines.insert((new, number));
+        }
+    }
+
+    /// Keeps one place free: drops the oldest entries of a full table. Only entries past a day are
+    /// ever dropped so; evaluation denies what finds no such room.
+    fn make_room(&mut self, now: Timestamp) {
+        self.prune(now);
+        while self.entries.len().max(self.by_client.len()) >= CAPACITY
+            && let Some((&oldest, entry)) = self.entries.first_key_value()
+            && is_old(entry, now)
+        {
+            self.drop_entry(oldest);
+        }
+    }
+
+    fn drop_entry(&mut self, number: u64) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        self.open -= u64::from(entry.counts_as_open());
+        if let Some(deadline) = entry.deadline {
+            self.deadlines.remove(&(deadline, number));
+        }
+        for id in &entry.ids {
+            // The id may meanwhile name a later order.
+            if self.by_client.get(id) == Some(&number) {
+                self.by_client.remove(id);
+            }
+        }
+        if let Some(venue_id) = &entry.venue_id {
+            self.by_venue.remove(venue_id);
+        }
+    }
+
+    fn past(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
+        self.deadlines.range(..(now, 0)).filter_map(|(_, number)| self.entries.get(number))
+    }
+}
+
+fn is_old(entry: &Entry, now: Timestamp) -> bool {
+    now.since_ms(entry.signed_at) >= OLD_MS
+}
+
+/// The order with each number the larger of what it was and what `amendment` states; `None` if
+/// the two amounts cannot be compared.
+fn worst(order: Order, amendment: &Amendment) -> Option<Order> {
+    let amount = match (order.amount, amendment.amount) {
+        (was, None) => was,
+        (Amount::Base(was), Some(Amount::Base(new))) => Amount::Base(was.max(new)),
+        (Amount::Quote(was), Some(Amount::Quote(new))) => Amount::Quote(was.max(new)),
+        (_, Some(_)) => return None,
+    };
+    Some(Order {
+        amount,
+        price: order.price.max(amendment.price),
+        trigger_price: order.trigger_price.max(amendment.trigger_price),
+        ..order
+    })
+}

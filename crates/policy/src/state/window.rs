@@ -1,0 +1,95 @@
+//! Counts events within the last second, exactly, in fixed memory.
+
+use trading::Timestamp;
+
+/// Length of the window: an event counts while it is younger than this.
+const WINDOW_MS: u64 = 1000;
+/// Events remembered; more than any policy may allow in a window.
+const REMEMBERED: usize = 1024;
+
+/// The times of the last events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RateWindow {
+    ring: Box<[Timestamp]>,
+    /// Events ever counted.
+    total: u64,
+}
+
+impl RateWindow {
+    pub(crate) fn new() -> Self {
+        Self { ring: vec![Timestamp::default(); REMEMBERED].into(), total: 0 }
+    }
+
+    pub(crate) fn add(&mut self, events: u64, at: Timestamp) {
+        for _ in 0..events {
+            let slot = self.slot(self.total);
+            self.ring[slot] = at;
+            self.total += 1;
+        }
+    }
+
+    /// Whether `more` events now would keep the window within `limit`; looks at one remembered
+    /// event only.
+    pub(crate) fn has_room(&self, more: u64, limit: u64, now: Timestamp) -> bool {
+        if more > limit {
+            return false;
+        }
+        // The window is over the limit exactly if the event `limit - more + 1` back is within it.
+        let back = limit - more + 1;
+        if back > self.total {
+            return true;
+        }
+        if back > REMEMBERED as u64 {
+            return false;
+        }
+        now.since_ms(self.ring[self.slot(self.total - back)]) >= WINDOW_MS
+    }
+
+    /// Events within the window, at most those remembered.
+    pub(crate) fn count(&self, now: Timestamp) -> u64 {
+        let remembered = self.total.min(REMEMBERED as u64);
+        (1..=remembered)
+            .take_while(|back| now.since_ms(self.ring[self.slot(self.total - back)]) < WINDOW_MS)
+            .map(|_| 1)
+            .sum()
+    }
+
+    pub(crate) const fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn slot(&self, number: u64) -> usize {
+        usize::try_from(number % REMEMBERED as u64).expect("below 1024")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_event_counts_for_exactly_a_second() {
+        let mut window = RateWindow::new();
+        window.add(2, Timestamp::from_ms(5000));
+        assert!(!window.has_room(1, 2, Timestamp::from_ms(5999)));
+        assert!(window.has_room(1, 2, Timestamp::from_ms(6000)));
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_list(gaps in proptest::collection::vec(0_u64..400, 1..60), limit in 1_u64..8, more in 1_u64..4) {
+            let (mut window, mut list, mut now) = (RateWindow::new(), Vec::new(), 10_000);
+            for gap in gaps {
+                now += gap;
+                let inside = list.iter().filter(|&&at| now - at < 1000).count() as u64;
+                let time = Timestamp::from_ms(now);
+                prop_assert_eq!(window.count(time), inside);
+                prop_assert_eq!(window.has_room(more, limit, time), inside + more <= limit);
+                window.add(1, time);
+                list.push(now);
+            }
+        }
+    }
+}

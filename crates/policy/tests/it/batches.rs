@@ -1,0 +1,79 @@
+//! Every leg is judged, with what the legs before it add; one bad leg denies all.
+
+use policy::{Decision, Denial};
+use trading::{Amendment, Intent, MAX_BATCH, Order};
+
+use crate::support::*;
+
+const NONE: [&str; 0] = [];
+
+fn small() -> Intent {
+    place(Order { amount: base("0.001"), ..order() })
+}
+
+#[test]
+fn a_bad_leg_denies_all_and_says_which() {
+    let bench = bench();
+    let bad = place(Order { amount: base("0.06"), price: price("20000"), ..order() });
+    let Decision::Deny(denied) = bench.decide(bench.request(Intent::Batch(vec![small(), bad, cancel("a")])))
+    else {
+        panic!("approved")
+    };
+    let [Denial::InLeg { leg: 1, denial }] = denied.denials() else { panic!("{denied:?}") };
+    assert_eq!(denial.to_string(), "quantity 0.06 exceeds 0.05");
+}
+
+#[test]
+fn rates_count_within_a_batch() {
+    assert_eq!(bench().codes(Intent::Batch(vec![small(), small(), small()])), NONE);
+    let codes = bench().codes(Intent::Batch(vec![small(), small(), small(), small()]));
+    assert_eq!(codes, ["order_rate_over_limit"]);
+}
+
+#[test]
+fn budgets_and_open_orders_count_within_a_batch() {
+    let bench = bench_with(&[
+        ("new_orders_per_second = 3", "new_orders_per_second = 100"),
+        ("messages_per_second = 5", "messages_per_second = 100"),
+    ]);
+    let big = || place(Order { amount: base("0.02"), ..order() });
+    assert_eq!(bench.codes(Intent::Batch(vec![big(), big(), big(), big()])), NONE);
+    let codes = bench.codes(Intent::Batch(vec![big(), big(), big(), big(), big()]));
+    assert_eq!(codes, ["open_orders_over_limit", "day_budget_exceeded"]);
+}
+
+#[test]
+fn an_id_stands_once_in_a_batch() {
+    let codes = bench().codes(Intent::Batch(vec![place(named("a")), place(named("a"))]));
+    assert_eq!(codes, ["client_order_id_repeated"]);
+}
+
+#[test]
+fn two_amendments_of_one_order_are_denied() {
+    let mut bench = bench();
+    bench.sign(place(named("a")));
+    let grow = Intent::Amend(Amendment { amount: Some(base("0.02")), ..amend("a") });
+    let lift = Intent::Amend(Amendment { price: price("100000"), ..amend("a") });
+    assert_eq!(bench.codes(grow.clone()), NONE);
+    assert_eq!(bench.codes(lift.clone()), NONE);
+    assert_eq!(bench.codes(Intent::Batch(vec![grow, lift])), ["amendment_repeated"]);
+}
+
+#[test]
+fn size_and_kind_of_legs_are_bounded() {
+    let bench = bench();
+    assert_eq!(bench.codes(Intent::Batch(vec![])), ["batch_size"]);
+    assert_eq!(bench.codes(Intent::Batch(vec![cancel("a"); MAX_BATCH])), NONE);
+    assert_eq!(bench.codes(Intent::Batch(vec![cancel("a"); MAX_BATCH + 1])), ["batch_size"]);
+    let nested = Intent::Batch(vec![Intent::Batch(vec![cancel("a")])]);
+    assert!(bench.codes(nested).contains(&"batch_leg_not_allowed"));
+}
+
+#[test]
+fn a_committed_batch_counts_every_leg() {
+    let mut bench = bench();
+    bench.sign(Intent::Batch(vec![place(named("a")), place(named("b"))]));
+    assert_eq!(bench.state.signed_today(bench.context.now), decimal("1200"));
+    assert_eq!(bench.state.open_orders(bench.context.now), 2);
+    assert_eq!(bench.codes(place(named("b"))), ["client_order_id_live"]);
+}

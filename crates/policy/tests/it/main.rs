@@ -1,0 +1,12 @@
+//! The crate as others use it: policy text and requests in, decisions out.
+#![allow(missing_docs)]
+
+mod amendments;
+mod batches;
+mod boundaries;
+mod document;
+mod fail_open;
+mod file;
+mod properties;
+mod restore;
+mod support;

@@ -1,0 +1,123 @@
+//! Counters rebuilt from the log are the counters that were.
+
+use policy::{Decision, OrderName, Recorded, State};
+use proptest::prelude::*;
+use trading::{Amendment, Intent, Order};
+
+use crate::support::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask(Box<Intent>),
+    Wait(u64),
+    Acknowledge(u8),
+    Close(u8),
+}
+
+fn name(number: u8) -> String {
+    format!("id-{number}")
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let some_order = (0_u8..6, 1_i64..30, prop::bool::ANY).prop_map(|(number, lots, market)| {
+        let amount = base(&trading::Decimal::new(i128::from(lots), 3).expect("scale").to_string());
+        let order = if market { market_order() } else { order() };
+        place(Order { amount, client_order_id: Some(id(&name(number))), ..order })
+    });
+    let some_amendment = (0_u8..6, 1_i64..30, 0_u8..9).prop_map(|(number, lots, new)| {
+        let amount = base(&trading::Decimal::new(i128::from(lots), 3).expect("scale").to_string());
+        let new_client_order_id = (new < 6).then(|| id(&name(new)));
+        Intent::Amend(Amendment {
+            amount: Some(amount),
+            price: price("50000"),
+            new_client_order_id,
+            ..amend(&name(number))
+        })
+    });
+    prop_oneof![
+        4 => some_order.clone().prop_map(|intent| Step::Ask(Box::new(intent))),
+        2 => some_amendment.clone().prop_map(|intent| Step::Ask(Box::new(intent))),
+        1 => (some_order, some_amendment).prop_map(|(one, other)| Step::Ask(Box::new(Intent::Batch(vec![one, other])))),
+        1 => (0_u8..6).prop_map(|number| Step::Ask(Box::new(cancel(&name(number))))),
+        3 => (0_u64..10_000_000).prop_map(Step::Wait),
+        3 => (0_u64..2_000).prop_map(Step::Wait),
+        2 => (0_u8..6).prop_map(Step::Acknowledge),
+        2 => (0_u8..6).prop_map(Step::Close),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn restoring_is_committing(steps in prop::collection::vec(step(), 1..80)) {
+        let mut bench = bench_with(&[
+            ("max_open_orders = 4", "max_open_orders = 40"),
+            ("notional_per_utc_day = \"5000\"", "notional_per_utc_day = \"50000\""),
+            ("notional_rolling_24h = \"8000\"", "notional_rolling_24h = \"80000\""),
+        ]);
+        let mut restored = State::new(account("main"));
+        for (index, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Wait(ms) => bench.wait(ms),
+                Step::Ask(intent) => {
+                    let request = bench.request(*intent);
+                    if let Decision::Approve(approved) = bench.decide(request) {
+                        bench.state.commit(&approved);
+                        let kept = serde_json::to_string(approved.recorded()).expect("serialises");
+                        let read: Recorded = serde_json::from_str(&kept).expect("reads");
+                        restored.restore(&read);
+                    }
+                }
+                Step::Acknowledge(number) => {
+                    let venue_id = venue_id(&format!("v{index}"));
+                    bench.state.acknowledged(OrderName::Client(id(&name(number))), venue_id.clone());
+                    restored.acknowledged(OrderName::Client(id(&name(number))), venue_id);
+                }
+                Step::Close(number) => {
+                    bench.state.closed(OrderName::Client(id(&name(number))));
+                    restored.closed(OrderName::Client(id(&name(number))));
+                }
+            }
+            prop_assert_eq!(&bench.state, &restored);
+            prop_assert_eq!(bench.state.digest(), restored.digest());
+        }
+    }
+}
+
+#[test]
+fn the_table_is_full_at_its_capacity_and_makes_room_of_what_is_old() {
+    let rate = [
+        ("new_orders_per_second = 3", "new_orders_per_second = 1000"),
+        ("messages_per_second = 5", "messages_per_second = 1000"),
+        ("notional_per_utc_day = \"5000\"", "notional_per_utc_day = \"1000000000\""),
+        ("notional_rolling_24h = \"8000\"", "notional_rolling_24h = \"1000000000\""),
+    ];
+    let mut bench = bench_with(&rate);
+    // Orders that do not rest are not open orders, but their ids are taken.
+    let instant = |number: usize| Order {
+        amount: base("0.001"),
+        client_order_id: Some(id(&number.to_string())),
+        ..market_order()
+    };
+    let Decision::Approve(first) = bench.decide(bench.request(place(instant(0)))) else { panic!("denied") };
+    for number in 0..65_536 {
+        if number % 500 == 0 {
+            bench.wait(1000);
+        }
+        let at = bench.context.now;
+        let expires = trading::Timestamp::from_ms(at.as_ms() + 6000);
+        bench.state.restore(&Recorded {
+            intent: place(instant(number)),
+            at,
+            expires,
+            ..first.recorded().clone()
+        });
+    }
+    bench.wait(1000);
+    assert_eq!(bench.codes(place(instant(70_000))), ["order_table_full"]);
+    bench.wait(86_400_000 - 132_001);
+    assert_eq!(bench.codes(place(instant(70_000))), ["order_table_full"]);
+    bench.wait(1);
+    assert_eq!(bench.codes(place(instant(70_000))), [""; 0]);
+    bench.sign(place(instant(70_000)));
+}
