@@ -162,6 +162,16 @@ struct Collect {
     is_batch: bool,
 }
 
+impl Collect {
+    #[cold]
+    fn keep(&mut self, denial: Denial, leg: Option<usize>) {
+        self.denials.push(match leg {
+            Some(leg) => Denial::InLeg { leg, denial: Box::new(denial) },
+            None => denial,
+        });
+    }
+}
+
 impl Visitor for Collect {
     #[inline]
     fn visit<R: Rule>(&mut self, rule: &R, facts: &Facts<'_>) {
@@ -170,12 +180,7 @@ impl Visitor for Collect {
             return;
         }
         if let Some(denial) = rule.check(facts) {
-            let denial = if self.is_batch && !is_request {
-                Denial::InLeg { leg: facts.index, denial: Box::new(denial) }
-            } else {
-                denial
-            };
-            self.denials.push(denial);
+            self.keep(denial, (self.is_batch && !is_request).then_some(facts.index));
         }
     }
 

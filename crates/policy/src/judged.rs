@@ -177,9 +177,8 @@ impl<'a> Judged<'a> {
     /// The dearest of the prices at which the order may trade or be valued.
     pub(crate) fn worst_price(&self) -> Option<Price> {
         let limit = self.limit_price();
-        let is_bounded_buy = limit.is_some() && self.side == Some(Side::Buy);
-        let mark = if is_bounded_buy { None } else { self.mark.fresh() };
-        [limit, self.trigger_price, mark].into_iter().flatten().max()
+        let worst = limit.max(self.trigger_price);
+        if limit.is_some() && self.side == Some(Side::Buy) { worst } else { worst.max(self.mark.fresh()) }
     }
 
     fn valued(mut self) -> Self {

@@ -24,7 +24,7 @@ impl Rule for BatchShape {
             .iter()
             .enumerate()
             .any(|(index, leg)| legs[..index].iter().any(|earlier| amend_same(earlier, leg, facts)));
-        repeated.then_some(Denial::AmendmentRepeated)
+        repeated.then(|| Denial::AmendmentRepeated)
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
@@ -53,5 +53,5 @@ fn share_a_name(one: &OrderReference, other: &OrderReference) -> bool {
 /// The denial of a batch whose size alone forbids to look at its legs.
 pub(crate) fn size(legs: &[Intent]) -> Option<Denial> {
     let was = legs.len();
-    (was == 0 || was > MAX_BATCH).then_some(Denial::BatchSize { was, limit: MAX_BATCH })
+    (was == 0 || was > MAX_BATCH).then(|| Denial::BatchSize { was, limit: MAX_BATCH })
 }

@@ -16,7 +16,7 @@ impl Rule for ClientIdRequired {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::Place(order) = facts.leg() else { return None };
-        (self.required && order.client_order_id.is_none()).then_some(Denial::ClientOrderIdMissing)
+        (self.required && order.client_order_id.is_none()).then(|| Denial::ClientOrderIdMissing)
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

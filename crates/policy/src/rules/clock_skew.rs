@@ -16,7 +16,7 @@ impl Rule for ClockSkew {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was_ms = facts.context.now.distance_ms(facts.request.sent_at?);
-        (was_ms > self.limit).then_some(Denial::ClockSkewOverLimit { was_ms, limit_ms: self.limit })
+        (was_ms > self.limit).then(|| Denial::ClockSkewOverLimit { was_ms, limit_ms: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -17,7 +17,7 @@ impl Rule for MaxLeverage {
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::SetLeverage { leverage: was, .. } = *facts.leg() else { return None };
         let fits = was.is_positive() && was <= self.limit;
-        (!fits).then_some(Denial::LeverageOverLimit { was, limit: self.limit })
+        (!fits).then(|| Denial::LeverageOverLimit { was, limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

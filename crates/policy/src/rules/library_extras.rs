@@ -18,7 +18,7 @@ impl Rule for LibraryExtras {
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let extras = facts.request.extras.iter();
         let names: Vec<_> = extras.filter(|&extra| !self.allowed.contains(extra)).cloned().collect();
-        (!names.is_empty()).then_some(Denial::ExtrasNotAllowed { names })
+        (!names.is_empty()).then(|| Denial::ExtrasNotAllowed { names })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -17,7 +17,7 @@ impl Rule for Lot {
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = facts.order.as_ref()?.quantity()?;
         let fits = was.decimal().is_multiple_of(self.lot.decimal()) == Some(true);
-        (!fits).then_some(Denial::QuantityOffLot { was, lot: self.lot })
+        (!fits).then(|| Denial::QuantityOffLot { was, lot: self.lot })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -15,7 +15,7 @@ impl Rule for MakerOnly {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
-        (self.required && !order.post_only && !order.exit).then_some(Denial::MakerOnly)
+        (self.required && !order.post_only && !order.exit).then(|| Denial::MakerOnly)
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

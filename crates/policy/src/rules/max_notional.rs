@@ -24,7 +24,7 @@ impl Rule for MaxNotional {
             Worth::Unknown => None,
             Worth::Known(worth) => match Notional::new(worth) {
                 Err(_) => Some(arithmetic::<Self>()),
-                Ok(was) => (was > self.limit).then_some(Denial::NotionalOverLimit { was, limit: self.limit }),
+                Ok(was) => (was > self.limit).then(|| Denial::NotionalOverLimit { was, limit: self.limit }),
             },
         }
     }

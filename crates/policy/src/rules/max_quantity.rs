@@ -20,7 +20,7 @@ impl Rule for MaxQuantity {
         let order = facts.order.as_ref()?;
         match order.amount? {
             Amount::Base(was) => {
-                (was > self.limit).then_some(Denial::QuantityOverLimit { was, limit: self.limit })
+                (was > self.limit).then(|| Denial::QuantityOverLimit { was, limit: self.limit })
             }
             Amount::Quote(was) => self.check_quote(was, order.mark),
             Amount::WholePosition => None,
@@ -39,7 +39,7 @@ impl MaxQuantity {
         let Mark::Fresh(mark) = mark else { return None };
         match mark.times(self.limit) {
             None => Some(arithmetic::<Self>()),
-            Some(limit) => (was > limit).then_some(Denial::QuoteAmountOverQuantity { was, limit }),
+            Some(limit) => (was > limit).then(|| Denial::QuoteAmountOverQuantity { was, limit }),
         }
     }
 }

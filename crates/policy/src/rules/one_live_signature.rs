@@ -32,7 +32,7 @@ impl Rule for OneLiveSignature {
         }
         let adds = u64::from(order.origin == Origin::New || order.new_id.is_some());
         let fits = adds == 0 || facts.state.orders.has_room(facts.before.entries + adds, facts.now);
-        (!fits).then_some(Denial::OrderTableFull { limit: ORDER_TABLE })
+        (!fits).then(|| Denial::OrderTableFull { limit: ORDER_TABLE })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -28,7 +28,7 @@ impl Rule for OpenOrders {
             return None;
         }
         let was = Self::was(facts, facts.state.orders.open(facts.now))?;
-        (was > self.limit).then_some(Denial::OpenOrdersOverLimit { was, limit: self.limit })
+        (was > self.limit).then(|| Denial::OpenOrdersOverLimit { was, limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -18,7 +18,7 @@ impl Rule for OrderTypes {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = facts.order.as_ref()?.order_type;
-        (!self.allowed.contains(&was)).then_some(Denial::OrderTypeNotAllowed { was })
+        (!self.allowed.contains(&was)).then(|| Denial::OrderTypeNotAllowed { was })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

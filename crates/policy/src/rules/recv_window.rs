@@ -16,7 +16,7 @@ impl Rule for RecvWindow {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was_ms = facts.request.window_ms(facts.leg().venue()?);
-        (was_ms > self.limit).then_some(Denial::RecvWindowOverLimit { was_ms, limit_ms: self.limit })
+        (was_ms > self.limit).then(|| Denial::RecvWindowOverLimit { was_ms, limit_ms: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -18,10 +18,10 @@ impl Rule for Sides {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         match facts.order.as_ref()?.side {
-            Some(was) => (!self.allowed.contains(&was)).then_some(Denial::SideNotAllowed { was }),
+            Some(was) => (!self.allowed.contains(&was)).then(|| Denial::SideNotAllowed { was }),
             None => {
                 let all = Side::ALL.iter().all(|side| self.allowed.contains(side));
-                (!all).then_some(Denial::SideUnknown)
+                (!all).then(|| Denial::SideUnknown)
             }
         }
     }

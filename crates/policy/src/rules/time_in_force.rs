@@ -24,7 +24,7 @@ impl Rule for TimesInForce {
 
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = judged(facts.order.as_ref()?)?;
-        (!self.allowed.contains(&was)).then_some(Denial::TimeInForceNotAllowed { was })
+        (!self.allowed.contains(&was)).then(|| Denial::TimeInForceNotAllowed { was })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
