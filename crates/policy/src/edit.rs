@@ -7,22 +7,31 @@ use crate::parse::Mistake;
 use crate::policy::Policy;
 use crate::presets::Preset;
 
-/// Lets `bot` use `accounts`; a bot that is there already gets exactly these.
+/// Lets `bot` use `accounts` and the users `uids` speak for it; a bot that is there already gets
+/// exactly these.
 ///
 /// # Errors
 ///
 /// Every mistake of `text`, or of what would come out.
-pub fn add_bot(text: &str, bot: &BotName, accounts: &[AccountName]) -> Result<String, Vec<Mistake>> {
+pub fn add_bot(
+    text: &str,
+    bot: &BotName,
+    accounts: &[AccountName],
+    uids: &[u32],
+) -> Result<String, Vec<Mistake>> {
     let mut document = read(text)?;
+    let uids: Array = uids.iter().map(u32::to_string).collect();
     let names: Array = accounts.iter().map(AccountName::as_str).collect();
     let bots = table(&mut document, "bots")?;
     match bots.get_mut(bot.as_str()).and_then(Item::as_table_like_mut) {
         Some(existing) => {
             existing.insert("accounts", value(names));
+            existing.insert("uids", value(uids));
         }
         None => {
             let mut table = Table::new();
             table.insert("accounts", value(names));
+            table.insert("uids", value(uids));
             bots.insert(bot.as_str(), Item::Table(table));
         }
     }

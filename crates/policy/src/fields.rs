@@ -74,12 +74,13 @@ const S: Option<Tier> = Some(Tier::SelfContained);
 const O: Option<Tier> = Some(Tier::Oracle);
 
 /// Most messages or orders a second that a policy may allow; the counting ring holds more.
-pub(crate) const MOST_PER_SECOND: u64 = 1000;
+pub(crate) const MOST_PER_SECOND: u64 = 32_000;
 
 /// Every field of the policy file, in the order in which they are shown.
 pub const FIELDS: &[Field] = &[
     field("version", None, Direction::Fixed, Kind::Count { most: 1 }),
     field("bots.*.accounts", S, Direction::Subset, Kind::Words),
+    field("bots.*.uids", S, Direction::Subset, Kind::Words),
     field("accounts.*.venue", S, Direction::Fixed, Kind::Word),
     field("accounts.*.currency", None, Direction::Fixed, Kind::Word),
     field("accounts.*.sides", S, Direction::Subset, Kind::Words),

@@ -95,15 +95,31 @@ impl Policy {
 
     /// Every bot and the accounts it may use, by name.
     pub fn bots(&self) -> impl Iterator<Item = (&trading::BotName, impl Iterator<Item = &AccountName>)> {
-        self.bots.bots.iter().map(|(bot, accounts)| (bot, accounts.iter()))
+        self.bots.bots.iter().map(|(name, bot)| (name, bot.accounts.iter()))
+    }
+
+    /// The accounts that `bot` may use; none if it is not in the policy.
+    pub fn accounts_of(&self, bot: &trading::BotName) -> impl Iterator<Item = &AccountName> {
+        self.bots.bots.get(bot).into_iter().flat_map(|bot| &bot.accounts)
+    }
+
+    /// The bots that the operating system's user `uid` may speak for.
+    pub fn bots_of_uid(&self, uid: u32) -> impl Iterator<Item = &trading::BotName> {
+        self.bots.bots.iter().filter(move |(_, bot)| bot.uids.contains(&uid)).map(|(name, _)| name)
+    }
+
+    /// Every instrument that any account may trade.
+    pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
+        self.accounts.values().flat_map(Account::instruments)
     }
 
     /// Every field with its path.
     pub(crate) fn values(&self) -> BTreeMap<Path, Value> {
         let Self { bots, accounts } = self;
         let mut all = BTreeMap::from([(vec!["version".to_owned()], Value::Count(VERSION))]);
-        for (bot, names) in &bots.bots {
-            all.insert(path(&["bots", bot.as_str(), "accounts"]), Value::words(names));
+        for (name, bot) in &bots.bots {
+            all.insert(path(&["bots", name.as_str(), "accounts"]), Value::words(&bot.accounts));
+            all.insert(path(&["bots", name.as_str(), "uids"]), Value::words(&bot.uids));
         }
         for (name, account) in accounts {
             for (field, value) in account.values() {

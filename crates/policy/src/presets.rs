@@ -38,8 +38,9 @@ impl Preset {
             Self::Momentum => include_str!("presets/momentum.toml"),
         };
         let text = template.replace("{account}", account.as_str()).replace("{venue}", venue.as_str());
-        bots.iter()
-            .fold(text, |text, bot| edit::add_bot(&text, bot, std::slice::from_ref(account)).unwrap_or(text))
+        bots.iter().fold(text, |text, bot| {
+            edit::add_bot(&text, bot, std::slice::from_ref(account), &[]).unwrap_or(text)
+        })
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use mistake::closest;
 use crate::fields::{self, ACCOUNT, BOT, SYMBOL};
 use crate::policy::{Account, Policy, SymbolLimits, VERSION};
 use crate::rules::{
-    BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
+    Bot, BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
     MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
     RollingBudget, Settings, Sides, Tick, TimesInForce, VenueMatch,
 };
@@ -62,11 +62,7 @@ fn root(reader: &mut Reader<'_>, table: &dyn TableLike) -> Option<Policy> {
     Some(Policy { bots: BotAccess { bots: bots? }, accounts: accounts?.into_iter().collect() })
 }
 
-fn bot(
-    reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    known: &BTreeSet<String>,
-) -> Option<(BotName, BTreeSet<AccountName>)> {
+fn bot(reader: &mut Reader<'_>, section: &Section<'_>, known: &BTreeSet<String>) -> Option<(BotName, Bot)> {
     let name = reader.name(section, BotName::new);
     reader.known_keys(section, BOT, &[]);
     let mut accounts = BTreeSet::new();
@@ -90,7 +86,31 @@ fn bot(
             }
         }
     }
-    Some((name?, accounts))
+    let uids = uids(reader, section);
+    Some((name?, Bot { accounts, uids: uids? }))
+}
+
+/// User ids in quotes, as every list of the file holds texts.
+fn uids(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<BTreeSet<u32>> {
+    let mut uids = BTreeSet::new();
+    for (word, at) in reader.words(section, BOT, "uids")? {
+        match word.parse::<u32>() {
+            Ok(uid) if uid.to_string() == word => {
+                uids.insert(uid);
+            }
+            _ => {
+                let message = format!("\"{word}\" is not a user id");
+                reader.mistake(
+                    section,
+                    "uids",
+                    at,
+                    message,
+                    "write the number that `id -u` prints, in quotes",
+                );
+            }
+        }
+    }
+    Some(uids)
 }
 
 fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountName, Account)> {

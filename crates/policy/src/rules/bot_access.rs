@@ -9,7 +9,15 @@ use crate::facts::Facts;
 /// Denies a bot that is not in the policy, or that uses an account not on its list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BotAccess {
-    pub(crate) bots: BTreeMap<BotName, BTreeSet<AccountName>>,
+    pub(crate) bots: BTreeMap<BotName, Bot>,
+}
+
+/// What one bot may use, and who may speak for it on the sign socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bot {
+    pub(crate) accounts: BTreeSet<AccountName>,
+    /// Checked where the caller is known, not by a rule.
+    pub(crate) uids: BTreeSet<u32>,
 }
 
 impl Rule for BotAccess {
@@ -21,14 +29,15 @@ impl Rule for BotAccess {
         let (bot, account) = (&facts.request.bot, &facts.request.account);
         match self.bots.get(bot) {
             None => Some(Denial::BotUnknown { bot: bot.clone() }),
-            Some(accounts) => (!accounts.contains(account))
+            Some(own) => (!own.accounts.contains(account))
                 .then(|| Denial::AccountNotAllowed { bot: bot.clone(), account: account.clone() }),
         }
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
         let bot = &facts.request.bot;
-        let accounts = self.bots.get(bot).map_or_else(|| "none".to_owned(), super::listed);
+        let accounts =
+            self.bots.get(bot).map_or_else(|| "none".to_owned(), |own| super::listed(&own.accounts));
         Some(format!("bot {bot} on account {}; may use: {accounts}", facts.request.account))
     }
 }

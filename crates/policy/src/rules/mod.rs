@@ -38,7 +38,7 @@ use serde::Serialize;
 
 pub(crate) use amendment::AmendmentComplete;
 pub(crate) use batch::{BatchShape, size as batch_size};
-pub(crate) use bot_access::BotAccess;
+pub(crate) use bot_access::{Bot, BotAccess};
 pub(crate) use client_id_required::ClientIdRequired;
 pub(crate) use clock_skew::ClockSkew;
 pub(crate) use day_budget::DayBudget;

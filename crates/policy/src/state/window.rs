@@ -5,7 +5,7 @@ use trading::Timestamp;
 /// Length of the window: an event counts while it is younger than this.
 const WINDOW_MS: u64 = 1000;
 /// Events remembered; more than any policy may allow in a window.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 32_768;
 
 /// The times of the last events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl RateWindow {
     }
 
     fn slot(&self, number: u64) -> usize {
-        usize::try_from(number % REMEMBERED as u64).expect("below 1024")
+        usize::try_from(number % REMEMBERED as u64).expect("below the ring's length")
     }
 }
 

@@ -15,6 +15,7 @@ fn every_mistake_is_reported_at_once_with_line_and_fix() {
     let text = r#"version = 1
 [bots.demo]
 accounts = ["mian"]
+uids = ["root"]
 [accounts.main]
 venue = "bybt"
 currency = "USDT"
@@ -47,25 +48,26 @@ tick = "0.1"
 "#;
     let expected = [
         "3:13: bots.demo.accounts \"mian\" is not an account of this policy; did you mean \"main\"?",
-        "4:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
-        "5:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
-        "7:17: accounts.main.sides names \"buy\" twice; remove one",
-        "8:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
-        "9:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
-        "10:1: accounts.main.makr_only is not a field; did you mean maker_only?",
-        "11:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
-        "12:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
-        "13:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
-        "14:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
-        "15:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
-        "17:1: max_open_orders duplicate key; each key stands once; remove one",
-        "20:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
-        "21:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
-        "22:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
-        "24:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
-        "26:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
-        "29:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
-        "29:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
+        "4:9: bots.demo.uids \"root\" is not a user id; write the number that `id -u` prints, in quotes",
+        "5:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
+        "6:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
+        "8:17: accounts.main.sides names \"buy\" twice; remove one",
+        "9:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
+        "10:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
+        "11:1: accounts.main.makr_only is not a field; did you mean maker_only?",
+        "12:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
+        "13:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
+        "14:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
+        "15:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
+        "16:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
+        "18:1: max_open_orders duplicate key; each key stands once; remove one",
+        "21:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
+        "22:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
+        "23:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
+        "25:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
+        "27:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
+        "30:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
+        "30:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
     ];
     let found = mistakes(text);
     for (line, expected) in found.iter().zip(expected) {
@@ -84,7 +86,7 @@ fn faulty_lines_are_reported_together_with_the_rest() {
     let found = Policy::parse(&text).expect_err("mistakes");
     let lines: Vec<(usize, &str)> =
         found.iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
-    assert_eq!(lines, [(11, "accounts.main.maker_only"), (16, "max_leverage"), (17, "max_open_orders")]);
+    assert_eq!(lines, [(12, "accounts.main.maker_only"), (17, "max_leverage"), (18, "max_open_orders")]);
 }
 
 #[test]
@@ -225,8 +227,9 @@ fn edits_keep_comments_and_everything_else() {
     let bots = ["one".parse().expect("bot")];
     let text = presets::grid(&account("main"), Venue::Bybit, &bots);
     let more = edit::add_account(&text, &account("second"), Venue::Binance, Preset::Strict).expect("added");
-    let more = edit::add_bot(&more, &"two".parse().expect("bot"), &[account("main"), account("second")])
-        .expect("added");
+    let more =
+        edit::add_bot(&more, &"two".parse().expect("bot"), &[account("main"), account("second")], &[1000])
+            .expect("added");
     let policy = Policy::parse(&more).expect("policy");
     assert_eq!((policy.bots().count(), policy.accounts().count()), (2, 2));
     for line in text.lines() {
@@ -235,6 +238,6 @@ fn edits_keep_comments_and_everything_else() {
     let back = edit::remove_bot(&more, &"two".parse().expect("bot")).expect("removed");
     assert_eq!(Policy::parse(&back).expect("policy").bots().count(), 1);
     assert!(edit::remove_bot(&back, &"two".parse().expect("bot")).is_err());
-    assert!(edit::add_bot(&back, &"x".parse().expect("bot"), &[account("unknown")]).is_err());
+    assert!(edit::add_bot(&back, &"x".parse().expect("bot"), &[account("unknown")], &[]).is_err());
     assert!(edit::add_account(&back, &account("main"), Venue::Bybit, Preset::Grid).is_err());
 }

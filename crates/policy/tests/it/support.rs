@@ -12,6 +12,7 @@ pub(crate) const POLICY: &str = r#"
 version = 1
 [bots.demo]
 accounts = ["main"]
+uids = []
 [accounts.main]
 venue = "bybit"
 currency = "USDT"
