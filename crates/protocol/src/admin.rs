@@ -86,6 +86,8 @@ pub struct VaultStatus {
     pub denied: u64,
     /// Replies that left with a signature since start.
     pub released: u64,
+    /// Orders the venue rejected since start, on the gateway's word.
+    pub rejected: u64,
     /// Requests that were not understood since start.
     pub errors: u64,
     /// Records made, including those of earlier epochs.

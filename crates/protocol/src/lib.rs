@@ -10,7 +10,7 @@
 
 pub mod admin;
 pub mod client;
-// pub mod journal;
+pub mod journal;
 pub mod line;
 pub mod neutral;
 pub mod peer;

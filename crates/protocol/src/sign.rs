@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use trading::{AccountName, BotName, Decimal, Instrument, Intent, Market, OrderReference, Timestamp, Venue};
+use trading::{
+    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Timestamp, Venue, VenueOrderId,
+};
 
 use crate::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
 
@@ -86,6 +88,10 @@ pub struct HttpMessage {
     pub headers: Vec<(String, String)>,
     /// The body, UTF-8.
     pub body: String,
+    /// How the signed text is spelled where it differs from the wire; the gateway found out which
+    /// spelling the client's own signature verifies with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spelling: Option<String>,
 }
 
 /// One text frame of a WebSocket.
@@ -96,6 +102,9 @@ pub struct StreamFrame {
     pub path: String,
     /// The frame's text.
     pub text: String,
+    /// As [`HttpMessage::spelling`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spelling: Option<String>,
 }
 
 /// What the venue said of an order signed before, in our words.
@@ -104,10 +113,15 @@ pub struct StreamFrame {
 pub struct Report {
     /// The account.
     pub account: AccountName,
-    /// The instrument.
-    pub instrument: Instrument,
-    /// Which order.
-    pub order: OrderReference,
+    /// Which order, by the number its approval gave ([`ReadyRequest::first_order`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_number: Option<u64>,
+    /// Which order, by the bot's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_order_id: Option<ClientOrderId>,
+    /// Which order, by the venue's id; with an acknowledgement, the id the venue gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub venue_order_id: Option<VenueOrderId>,
     /// What happened.
     pub event: ReportEvent,
 }
@@ -200,6 +214,9 @@ pub struct ReadyRequest {
     /// What was judged, in our words; lets the gateway report on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Box<Intent>>,
+    /// Number of the first order in it; the legs of a batch count up from it. For reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_order: Option<u64>,
 }
 
 /// One reason for a refusal.

@@ -1,0 +1,200 @@
+//! A venue key that can sign, whatever the algorithm.
+
+use std::fmt;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use thiserror::Error;
+use venue::Algorithm;
+use zeroize::Zeroizing;
+
+use crate::SecretText;
+
+/// Smallest RSA modulus accepted, in bits (NIST SP 800-131A rev. 2).
+const MIN_RSA_BITS: usize = 2048;
+
+/// Why a text is not a key that can sign for a venue. Never holds any of the text.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// Nothing was given.
+    #[error("the secret is empty")]
+    Empty,
+    /// Looks like PEM, but is neither PKCS#8 nor PKCS#1, or its base64 is broken.
+    #[error("the PEM block is damaged; expected BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY")]
+    Pem,
+    /// A private key of a kind no supported venue takes.
+    #[error("the private key is neither Ed25519 nor RSA")]
+    UnknownKind,
+    /// An RSA key below 2048 bits.
+    #[error("the RSA key has {bits} bits; venues take 2048 or more")]
+    RsaTooShort {
+        /// Size of the modulus.
+        bits: usize,
+    },
+    /// Only the public half, or an encrypted key.
+    #[error("{0}")]
+    WrongBlock(&'static str),
+}
+
+/// A venue key that can sign. Prints as `SigningKey(..)`.
+pub struct SigningKey(Kind);
+
+enum Kind {
+    /// The keyed hash state, cloned for each message so that the key schedule runs once.
+    Hmac(Box<Hmac<Sha256>>),
+    Ed25519(Box<Ed25519KeyPair>),
+    Rsa(Box<RsaKeyPair>),
+}
+
+impl SigningKey {
+    /// Makes a key of what the venue issued: PEM text is Ed25519 or RSA, anything else an HMAC
+    /// secret (used as the bytes of the text, as venues and their libraries do).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the text is empty or a PEM block that no venue takes.
+    pub fn parse(secret: &SecretText) -> Result<Self, KeyError> {
+        let text = secret.expose();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.contains("-----BEGIN ") {
+            return Self::from_pem(text);
+        }
+        let state = Hmac::<Sha256>::new_from_slice(text.as_bytes()).expect("HMAC takes a key of any length");
+        Ok(Self(Kind::Hmac(Box::new(state))))
+    }
+
+    fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let (label, der) = pem_block(text)?;
+        match label {
+            "PRIVATE KEY" => Self::from_pkcs8(&der),
+            "RSA PRIVATE KEY" => Self::from_rsa(RsaKeyPair::from_der(&der).map_err(|_| KeyError::Pem)?),
+            "PUBLIC KEY" => Err(KeyError::WrongBlock("this is the public half; the private key is needed")),
+            "ENCRYPTED PRIVATE KEY" => {
+                Err(KeyError::WrongBlock("the private key is encrypted; decrypt it first (openssl pkey)"))
+            }
+            _ => Err(KeyError::UnknownKind),
+        }
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            return Ok(Self(Kind::Ed25519(Box::new(pair))));
+        }
+        Self::from_rsa(RsaKeyPair::from_pkcs8(der).map_err(|_| KeyError::UnknownKind)?)
+    }
+
+    fn from_rsa(pair: RsaKeyPair) -> Result<Self, KeyError> {
+        let bits = pair.public_modulus_len() * 8;
+        if bits < MIN_RSA_BITS {
+            return Err(KeyError::RsaTooShort { bits });
+        }
+        Ok(Self(Kind::Rsa(Box::new(pair))))
+    }
+
+    /// Which algorithm the venue will check.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.0 {
+            Kind::Hmac(_) => Algorithm::HmacSha256,
+            Kind::Ed25519(_) => Algorithm::Ed25519,
+            Kind::Rsa(_) => Algorithm::RsaPkcs1Sha256,
+        }
+    }
+
+    /// Signs `message`: 32 bytes for HMAC, 64 for Ed25519, the modulus length for RSA.
+    ///
+    /// All three are deterministic: the same message gives the same signature.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+        match &self.0 {
+            Kind::Hmac(state) => {
+                let mut state = (**state).clone();
+                state.update(message);
+                state.finalize().into_bytes().to_vec()
+            }
+            Kind::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Kind::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .expect("a checked RSA key signs any message");
+                signature
+            }
+        }
+    }
+
+    /// Whether `signature` is this key's HMAC over `message`, compared in constant time. Keys of
+    /// other algorithms verify nothing here.
+    #[must_use]
+    pub fn verify_hmac(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.0 {
+            Kind::Hmac(state) => {
+                let mut state = (**state).clone();
+                state.update(message);
+                state.verify_slice(signature).is_ok()
+            }
+            Kind::Ed25519(_) | Kind::Rsa(_) => false,
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SigningKey(..)")
+    }
+}
+
+/// The label and the bytes of the first PEM block (RFC 7468, without headers).
+fn pem_block(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
+    let after = text.split_once("-----BEGIN ").ok_or(KeyError::Pem)?.1;
+    let (label, body) = after.split_once("-----").ok_or(KeyError::Pem)?;
+    let (body, _) = body.split_once("-----END ").ok_or(KeyError::Pem)?;
+    // Secrets pasted through JSON or an environment file carry their line ends as two characters.
+    let compact: Zeroizing<String> =
+        Zeroizing::new(body.replace("\\n", "").chars().filter(|letter| !letter.is_whitespace()).collect());
+    let der = BASE64.decode(compact.as_bytes()).map_err(|_| KeyError::Pem)?;
+    Ok((label, Zeroizing::new(der)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Result<SigningKey, KeyError> {
+        SigningKey::parse(&SecretText::new(text.to_owned()))
+    }
+
+    #[test]
+    fn hmac_matches_the_published_binance_example() {
+        // developers.binance.com, "SIGNED endpoint examples", HMAC keys.
+        let key = key("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j").expect("a secret");
+        let signature = key.sign(
+            b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+        );
+        assert_eq!(signature[..4], [0xc8, 0xdb, 0x56, 0x82]);
+        assert_eq!(key.algorithm(), Algorithm::HmacSha256);
+    }
+
+    #[test]
+    fn damaged_keys_say_what_is_wrong_and_nothing_else() {
+        assert_eq!(key("  \n").err(), Some(KeyError::Empty));
+        assert_eq!(key("-----BEGIN PRIVATE KEY-----\nAAAA").err(), Some(KeyError::Pem));
+        let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----";
+        assert!(matches!(key(public).err(), Some(KeyError::WrongBlock(_))));
+        let unknown = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
+        assert_eq!(key(unknown).err(), Some(KeyError::UnknownKind));
+    }
+
+    #[test]
+    fn a_key_never_prints_itself() {
+        let secret = SecretText::new("topsecret".to_owned());
+        let printed = format!("{secret:?} {:?}", SigningKey::parse(&secret).expect("a secret"));
+        assert_eq!(printed, "SecretText(..) SigningKey(..)");
+    }
+}

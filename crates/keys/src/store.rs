@@ -1,0 +1,487 @@
+//! The sealed store: which venue keys there are, and the sealed bytes of each.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use trading::{AccountName, Timestamp, Venue};
+use zeroize::Zeroizing;
+
+use crate::{KeyError, RootSecret, SealError, SecretText, SigningKey};
+
+/// What a key is for. Each role has its own vault and its own store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Orders only.
+    Trade,
+}
+
+impl Role {
+    /// The name used in files and arguments.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trade => "trade",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Where a key stands in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStage {
+    /// Signs.
+    Active,
+    /// Replaced; kept until nothing it signed can still be under way.
+    Retiring,
+}
+
+/// What may be said of a key: everything but the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyDescription {
+    /// First 16 hexadecimal digits of SHA-256 over the venue's key id; names the key in records.
+    pub key_id: String,
+    /// The venue that issued it.
+    pub venue: Venue,
+    /// The account it trades.
+    pub account: AccountName,
+    /// What it is for.
+    pub role: Role,
+    /// `hmac-sha256`, `ed25519` or `rsa-pkcs1-sha256`.
+    pub algorithm: String,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// Where it stands in its life.
+    pub stage: KeyStage,
+}
+
+impl KeyDescription {
+    /// Returns the id under which the venue's key `api_key` appears in records.
+    #[must_use]
+    pub fn key_id(api_key: &str) -> String {
+        let digest = Sha256::digest(api_key.as_bytes());
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What the seal authenticates beside the secret; the stage may change without the secret.
+    fn sealed_metadata(&self) -> Vec<u8> {
+        format!(
+            "{}\n{}\n{}\n{}\n{}\n{}",
+            self.key_id,
+            self.venue,
+            self.account,
+            self.role,
+            self.algorithm,
+            self.added_at.as_ms()
+        )
+        .into_bytes()
+    }
+}
+
+/// One key of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    description: KeyDescription,
+    /// Base64 of the sealed [`Payload`].
+    sealed: String,
+}
+
+/// What is sealed: the venue's id for the key and the secret, both as text.
+#[derive(Serialize, Deserialize)]
+struct Payload<'a> {
+    api_key: std::borrow::Cow<'a, str>,
+    secret: std::borrow::Cow<'a, str>,
+}
+
+/// Why the store refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Not a store this version wrote.
+    #[error("the key store cannot be read: {0}")]
+    Unreadable(String),
+    /// The store belongs to another policy.
+    #[error("the keys are sealed under policy {sealed}, but the policy is {current}; run `seawall policy apply`")]
+    OtherPolicy {
+        /// Hash the store was sealed under.
+        sealed: String,
+        /// Hash asked for.
+        current: String,
+    },
+    /// One key does not open.
+    #[error("key {key_id} {source}")]
+    Sealed {
+        /// Which key.
+        key_id: String,
+        /// Why.
+        source: SealError,
+    },
+    /// One secret is not a key.
+    #[error("key {key_id}: {source}")]
+    Key {
+        /// Which key.
+        key_id: String,
+        /// Why.
+        source: KeyError,
+    },
+    /// An active key for this venue, account and role exists.
+    #[error("{venue} account {account} has an active {role} key already ({key_id}); use `seawall key rotate`")]
+    Exists {
+        /// The venue.
+        venue: Venue,
+        /// The account.
+        account: AccountName,
+        /// The role.
+        role: Role,
+        /// The key that is there.
+        key_id: String,
+    },
+    /// No such key.
+    #[error("there is no key {0}; see `seawall key list`")]
+    Unknown(String),
+}
+
+/// Venue keys of one role, each sealed under the root secret and the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedStore {
+    version: u32,
+    /// The policy in force, as its file's text: one file holds both, so they change at once.
+    policy: String,
+    /// Hash of that policy, under which every entry is sealed, hexadecimal.
+    policy_hash: String,
+    entries: Vec<Entry>,
+}
+
+/// A venue key that was opened: ready to sign, in the vault's memory only.
+#[derive(Debug)]
+pub struct VenueKey {
+    /// What may be said of it.
+    pub description: KeyDescription,
+    /// The venue's id for the key; not secret, but only the vault knows it.
+    pub api_key: String,
+    /// The key itself.
+    pub signing: SigningKey,
+}
+
+impl SealedStore {
+    /// An empty store under the policy with text `policy` and hash `policy_hash`.
+    #[must_use]
+    pub fn new(policy: &str, policy_hash: &[u8; 32]) -> Self {
+        Self { version: 1, policy: policy.to_owned(), policy_hash: hex(policy_hash), entries: Vec::new() }
+    }
+
+    /// Reads the JSON form.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unreadable`] with the place of the fault.
+    pub fn from_json(text: &str) -> Result<Self, StoreError> {
+        let store: Self =
+            serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        if store.version != 1 {
+            return Err(StoreError::Unreadable(format!("version {} is not 1", store.version)));
+        }
+        Ok(store)
+    }
+
+    /// The JSON form, for people and disks; holds no readable secret.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a store has only strings and numbers")
+    }
+
+    /// What may be said of each key, in the order they were added.
+    pub fn descriptions(&self) -> impl Iterator<Item = &KeyDescription> {
+        self.entries.iter().map(|entry| &entry.description)
+    }
+
+    /// Text of the policy the store is sealed under. Whoever uses it checks that it hashes to what
+    /// the keys open under: an altered text opens nothing.
+    #[must_use]
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// Hash of the policy the store is sealed under, hexadecimal.
+    #[must_use]
+    pub fn policy_hash(&self) -> &str {
+        &self.policy_hash
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] if the account has an active key of this role on this venue;
+    /// [`StoreError::Key`] if the secret is not a key; [`StoreError::OtherPolicy`].
+    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact")]
+    pub fn add(
+        &mut self,
+        root: &RootSecret,
+        policy_hash: &[u8; 32],
+        venue: Venue,
+        account: &AccountName,
+        role: Role,
+        api_key: &str,
+        secret: &SecretText,
+        now: Timestamp,
+    ) -> Result<KeyDescription, StoreError> {
+        if let Some(there) = self.active(venue, account, role) {
+            let key_id = there.key_id.clone();
+            return Err(StoreError::Exists { venue, account: account.clone(), role, key_id });
+        }
+        self.insert(root, policy_hash, venue, account, role, api_key, secret, now)
+    }
+
+    /// Adds a key beside the active one, which becomes [`KeyStage::Retiring`].
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] if there is nothing to rotate; otherwise as [`SealedStore::add`].
+    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact")]
+    pub fn rotate(
+        &mut self,
+        root: &RootSecret,
+        policy_hash: &[u8; 32],
+        venue: Venue,
+        account: &AccountName,
+        role: Role,
+        api_key: &str,
+        secret: &SecretText,
+        now: Timestamp,
+    ) -> Result<KeyDescription, StoreError> {
+        let old = self
+            .active(venue, account, role)
+            .map(|description| description.key_id.clone())
+            .ok_or_else(|| StoreError::Unknown(format!("for {venue} account {account}")))?;
+        let new = self.insert(root, policy_hash, venue, account, role, api_key, secret, now)?;
+        for entry in &mut self.entries {
+            if entry.description.key_id == old && entry.description.key_id != new.key_id {
+                entry.description.stage = KeyStage::Retiring;
+            }
+        }
+        Ok(new)
+    }
+
+    /// Drops a key for good.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unknown`] if no key has this id.
+    pub fn remove(&mut self, key_id: &str) -> Result<KeyDescription, StoreError> {
+        let at = self
+            .entries
+            .iter()
+            .position(|entry| entry.description.key_id == key_id)
+            .ok_or_else(|| StoreError::Unknown(key_id.to_owned()))?;
+        Ok(self.entries.remove(at).description)
+    }
+
+    /// Opens every key.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] for the first key that does not open: a store is used whole or not at all.
+    pub fn open(&self, root: &RootSecret, policy_hash: &[u8; 32]) -> Result<Vec<VenueKey>, StoreError> {
+        self.check_policy(policy_hash)?;
+        self.entries
+            .iter()
+            .map(|entry| {
+                let key_id = &entry.description.key_id;
+                let text = open_entry(root, policy_hash, entry)?;
+                let payload = payload_of(&text)?;
+                let secret = SecretText::new(payload.secret.into_owned());
+                let signing = SigningKey::parse(&secret)
+                    .map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
+                Ok(VenueKey {
+                    description: entry.description.clone(),
+                    api_key: payload.api_key.into_owned(),
+                    signing,
+                })
+            })
+            .collect()
+    }
+
+    /// The same keys sealed under the policy with text `new_text` and hash `new_policy`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if any key does not open under `old_policy`.
+    pub fn reseal(
+        &self,
+        root: &RootSecret,
+        old_policy: &[u8; 32],
+        new_text: &str,
+        new_policy: &[u8; 32],
+    ) -> Result<Self, StoreError> {
+        self.check_policy(old_policy)?;
+        let mut resealed = Self::new(new_text, new_policy);
+        for entry in &self.entries {
+            let text = open_entry(root, old_policy, entry)?;
+            let sealed = root.seal(new_policy, &entry.description.sealed_metadata(), &text);
+            resealed
+                .entries
+                .push(Entry { description: entry.description.clone(), sealed: BASE64.encode(sealed) });
+        }
+        Ok(resealed)
+    }
+
+    fn active(&self, venue: Venue, account: &AccountName, role: Role) -> Option<&KeyDescription> {
+        self.descriptions().find(|key| {
+            key.venue == venue
+                && key.account == *account
+                && key.role == role
+                && key.stage == KeyStage::Active
+        })
+    }
+
+    fn check_policy(&self, policy_hash: &[u8; 32]) -> Result<(), StoreError> {
+        let current = hex(policy_hash);
+        if self.policy_hash == current {
+            Ok(())
+        } else {
+            Err(StoreError::OtherPolicy { sealed: self.policy_hash.clone(), current })
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two call sites; each is a different fact")]
+    fn insert(
+        &mut self,
+        root: &RootSecret,
+        policy_hash: &[u8; 32],
+        venue: Venue,
+        account: &AccountName,
+        role: Role,
+        api_key: &str,
+        secret: &SecretText,
+        now: Timestamp,
+    ) -> Result<KeyDescription, StoreError> {
+        self.check_policy(policy_hash)?;
+        let key_id = KeyDescription::key_id(api_key);
+        if self.descriptions().any(|key| key.key_id == key_id) {
+            return Err(StoreError::Exists { venue, account: account.clone(), role, key_id });
+        }
+        let signing = SigningKey::parse(secret)
+            .map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
+        let description = KeyDescription {
+            key_id,
+            venue,
+            account: account.clone(),
+            role,
+            algorithm: algorithm_name(signing.algorithm()).to_owned(),
+            added_at: now,
+            stage: KeyStage::Active,
+        };
+        let payload = Payload { api_key: api_key.into(), secret: secret.expose().into() };
+        let text = Zeroizing::new(serde_json::to_vec(&payload).expect("two strings"));
+        let sealed = BASE64.encode(root.seal(policy_hash, &description.sealed_metadata(), &text));
+        self.entries.push(Entry { description: description.clone(), sealed });
+        Ok(description)
+    }
+}
+
+fn open_entry(
+    root: &RootSecret,
+    policy_hash: &[u8; 32],
+    entry: &Entry,
+) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let refused = |source| StoreError::Sealed { key_id: entry.description.key_id.clone(), source };
+    let sealed = BASE64.decode(&entry.sealed).map_err(|_| refused(SealError::Truncated))?;
+    root.open(policy_hash, &entry.description.sealed_metadata(), &sealed).map_err(refused)
+}
+
+fn payload_of(text: &[u8]) -> Result<Payload<'_>, StoreError> {
+    serde_json::from_slice(text)
+        .map_err(|_| StoreError::Unreadable("a sealed payload is not what was sealed".to_owned()))
+}
+
+const fn algorithm_name(algorithm: venue::Algorithm) -> &'static str {
+    match algorithm {
+        venue::Algorithm::HmacSha256 => "hmac-sha256",
+        venue::Algorithm::Ed25519 => "ed25519",
+        venue::Algorithm::RsaPkcs1Sha256 => "rsa-pkcs1-sha256",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: [u8; 32] = [1; 32];
+
+    fn store_with_one_key(root: &RootSecret) -> SealedStore {
+        let mut store = SealedStore::new("version = 1", &POLICY);
+        let account = AccountName::new("main").expect("a name");
+        let secret = SecretText::new("s3cr3t-of-the-venue".to_owned());
+        store
+            .add(root, &POLICY, Venue::Bybit, &account, Role::Trade, "APIKEY", &secret, Timestamp::from_ms(1))
+            .expect("first key");
+        store
+    }
+
+    #[test]
+    fn the_file_holds_neither_secret_nor_key_id() {
+        let text = store_with_one_key(&RootSecret::generate()).to_json();
+        assert!(!text.contains("s3cr3t") && !text.contains("APIKEY"), "{text}");
+    }
+
+    #[test]
+    fn survives_the_file_and_opens() {
+        let root = RootSecret::generate();
+        let store = SealedStore::from_json(&store_with_one_key(&root).to_json()).expect("own form");
+        let keys = store.open(&root, &POLICY).expect("same root and policy");
+        assert_eq!(keys[0].api_key, "APIKEY");
+        assert!(matches!(store.open(&root, &[2; 32]), Err(StoreError::OtherPolicy { .. })));
+    }
+
+    #[test]
+    fn altered_metadata_is_refused() {
+        let root = RootSecret::generate();
+        let text = store_with_one_key(&root).to_json().replace("\"main\"", "\"other\"");
+        let store = SealedStore::from_json(&text).expect("still well-formed");
+        assert!(matches!(store.open(&root, &POLICY), Err(StoreError::Sealed { .. })));
+    }
+
+    #[test]
+    fn rotation_keeps_the_old_key_until_it_is_dropped() {
+        let root = RootSecret::generate();
+        let mut store = store_with_one_key(&root);
+        let account = AccountName::new("main").expect("a name");
+        let secret = SecretText::new("next".to_owned());
+        let add = |store: &mut SealedStore| {
+            store.add(&root, &POLICY, Venue::Bybit, &account, Role::Trade, "K2", &secret, Timestamp::from_ms(2))
+        };
+        assert!(matches!(add(&mut store), Err(StoreError::Exists { .. })));
+        let new = store
+            .rotate(&root, &POLICY, Venue::Bybit, &account, Role::Trade, "K2", &secret, Timestamp::from_ms(2))
+            .expect("there is one to rotate");
+        let stages: Vec<KeyStage> = store.descriptions().map(|key| key.stage).collect();
+        assert_eq!(stages, [KeyStage::Retiring, KeyStage::Active]);
+        store.remove(&KeyDescription::key_id("APIKEY")).expect("the old one");
+        assert_eq!(store.descriptions().next().expect("the new one"), &new);
+    }
+
+    #[test]
+    fn resealing_moves_every_key_to_the_new_policy() {
+        let root = RootSecret::generate();
+        let resealed = store_with_one_key(&root).reseal(&root, &POLICY, "version = 2", &[9; 32]).expect("opens");
+        assert_eq!(resealed.open(&root, &[9; 32]).expect("new policy")[0].api_key, "APIKEY");
+        assert!(resealed.open(&root, &POLICY).is_err());
+    }
+}
