@@ -37,7 +37,7 @@ pub use market::{
 };
 pub use native::{Operation, from_native_json};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
-pub use stream::{Harmless, Stream, StreamMessage, bybit_login, is_private_topic, split_message};
+pub use stream::{Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message};
 pub use unsigned::{Algorithm, Binding, Presented, Signed, Spelling, Surface, Unsigned};
 
 use unsigned::Form;
@@ -137,6 +137,15 @@ pub fn is_public(venue: Venue, request: &HttpRequest) -> bool {
             bybit::endpoints::is_public(request.path())
                 && request.header(bybit::auth::SIGNATURE_HEADER).is_none()
         }
+    }
+}
+
+/// The part of `venue` that serves `path`; `None` if no known part does.
+#[must_use]
+pub fn surface_of(venue: Venue, path: &str) -> Option<Surface> {
+    match venue {
+        Venue::Binance => binance::endpoints::surface(path),
+        Venue::Bybit => path.starts_with("/v5/").then_some(Surface::V5),
     }
 }
 

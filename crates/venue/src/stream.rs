@@ -4,7 +4,7 @@ use trading::{StreamChannel, Timestamp};
 
 use crate::error::Malformed;
 use crate::unsigned::{Form, Presented, Surface, Unsigned};
-use crate::{binance, bybit};
+use crate::{binance, bybit, json};
 
 /// A WebSocket endpoint of a venue, by what clients send on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +72,25 @@ fn bybit_message(channel: StreamChannel, text: &str) -> Result<StreamMessage, Ma
         bybit::stream::Read::Harmless(harmless) => StreamMessage::Harmless(harmless),
         bybit::stream::Read::Request(presented, unsigned) => StreamMessage::Request(presented, unsigned),
     })
+}
+
+/// The client's id of the message that a venue's frame answers, as [`Unsigned::request_id`] has it;
+/// `None` if the frame answers nothing.
+#[must_use]
+pub fn answered_id(stream: Stream, text: &str) -> Option<String> {
+    let name = match stream {
+        Stream::BinanceApi(_) | Stream::BinanceData(_) => "id",
+        Stream::BybitPrivate | Stream::BybitTrade | Stream::BybitPublic => "reqId",
+    };
+    match json::parse(text).ok()?.get(name)? {
+        json::Value::Text(id) => {
+            let mut quoted = String::new();
+            json::write_string(&mut quoted, id);
+            Some(quoted)
+        }
+        json::Value::Number(id) => Some((*id).to_owned()),
+        _ => None,
+    }
 }
 
 /// Whether a Bybit topic carries the account's own data.

@@ -1,0 +1,45 @@
+//! What all requests to one venue's drop-in endpoint share.
+
+use std::sync::Arc;
+
+use protocol::sign::{Mark, Report};
+use serde::Serialize;
+use trading::Venue;
+
+use crate::network::Bases;
+use crate::stand_ins::Logins;
+use crate::upstream::Upstream;
+use crate::vault_link::VaultLink;
+
+/// One venue's drop-in endpoint.
+pub(crate) struct Endpoint {
+    pub(crate) venue: Venue,
+    pub(crate) bases: Bases,
+    pub(crate) logins: Arc<Logins>,
+    pub(crate) vault: VaultLink,
+    pub(crate) upstream: Upstream,
+}
+
+#[derive(Serialize)]
+struct ReportLine<'a> {
+    report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct MarksLine<'a> {
+    marks: &'a [Mark],
+}
+
+impl Endpoint {
+    /// Tells the vault what the venue said of an order.
+    pub(crate) fn report(&self, report: &Report) {
+        self.vault.tell(&ReportLine { report });
+    }
+
+    /// Tells the vault the latest prices.
+    pub(crate) fn tell_marks(&self, marks: &[Mark]) {
+        if !marks.is_empty() {
+            self.vault.tell(&MarksLine { marks });
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Tells the vault what the venue said of the orders it signed.
+
+use protocol::sign::{ReadyRequest, Report, ReportEvent};
+use trading::{AccountName, ClientOrderId, Intent, OrderReference, VenueOrderId};
+use venue::{Outcome, Transport};
+
+use crate::endpoint::Endpoint;
+
+/// Reports each leg of `ready` as the venue answered it. What is not understood is not reported:
+/// unknown is never success.
+pub(crate) fn acknowledged(
+    endpoint: &Endpoint,
+    account: &AccountName,
+    ready: &ReadyRequest,
+    transport: Transport,
+    reply: &[u8],
+) {
+    let (Some(intent), Ok(reply)) = (ready.intent.as_deref(), std::str::from_utf8(reply)) else { return };
+    if intent.only_cancels_or_reads() && !matches!(intent, Intent::Cancel { .. }) {
+        return;
+    }
+    let outcomes = venue::acknowledgement(endpoint.venue, intent, transport, reply);
+    let legs = match intent {
+        Intent::Batch(legs) => legs.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let mut number = ready.first_order;
+    for (leg, outcome) in legs.iter().zip(outcomes) {
+        if let Some(report) = report(account, leg, &outcome, number) {
+            endpoint.report(&report);
+        }
+        if matches!(leg, Intent::Place(_)) {
+            number = number.map(|number| number + 1);
+        }
+    }
+}
+
+fn report(account: &AccountName, leg: &Intent, outcome: &Outcome, number: Option<u64>) -> Option<Report> {
+    let bare = |event| Report {
+        account: account.clone(),
+        order_number: None,
+        client_order_id: None,
+        venue_order_id: None,
+        event,
+    };
+    match (leg, outcome) {
+        (Intent::Place(_), Outcome::Acknowledged(ack)) => Some(Report {
+            order_number: number,
+            venue_order_id: ack.venue_order_id.clone(),
+            ..bare(if is_final(ack.status.as_deref()) {
+                ReportEvent::Closed
+            } else {
+                ReportEvent::Acknowledged
+            })
+        }),
+        (Intent::Place(_), Outcome::Rejected { .. }) => {
+            Some(Report { order_number: number, ..bare(ReportEvent::Rejected) })
+        }
+        (Intent::Cancel { target, .. }, Outcome::Acknowledged(_)) => {
+            let (client_order_id, venue_order_id) = ids(target);
+            Some(Report { client_order_id, venue_order_id, ..bare(ReportEvent::Closed) })
+        }
+        _ => None,
+    }
+}
+
+fn ids(target: &OrderReference) -> (Option<ClientOrderId>, Option<VenueOrderId>) {
+    (target.client().cloned(), target.venue().cloned())
+}
+
+/// Whether the venue's word for an order's state means that it rests no more.
+fn is_final(status: Option<&str>) -> bool {
+    matches!(
+        status,
+        Some(
+            "FILLED"
+                | "CANCELED"
+                | "EXPIRED"
+                | "EXPIRED_IN_MATCH"
+                | "REJECTED"
+                | "Filled"
+                | "Cancelled"
+                | "Rejected"
+                | "Deactivated"
+        )
+    )
+}

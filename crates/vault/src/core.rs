@@ -1,0 +1,519 @@
+//! The vault's state machine: no I/O, no clock, no randomness of its own.
+//!
+//! The same inputs give the same outputs, so the log replayed gives the same decisions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use policy::{Context, Decision, MarkPrice, OrderName, Policy, Recorded as PolicyRecord, State, VenueEvent};
+use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
+use protocol::sign::{DenialText, ErrorCode, ErrorText, Report, ReportEvent};
+use trading::{AccountName, Instrument, Timestamp, TradingState};
+
+use crate::detail::{Detail, Event};
+use crate::recorder::{Recorder, Salt};
+use crate::request::{self, Asked, Caller};
+use crate::signer::Signer;
+use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
+
+/// Most decisions that may wait for the disk; more are refused as unavailable.
+pub(crate) const MAX_WAITING: usize = 4096;
+
+/// When a signature may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// After its record is synced to disk.
+    #[default]
+    Disk,
+    /// At once, while at most [`Durability::WINDOW_RECORDS`] records are not synced, none of them
+    /// for longer than [`Durability::WINDOW`].
+    Pipelined,
+}
+
+impl Durability {
+    /// Most records that may be released before they are synced, in pipelined mode.
+    pub const WINDOW_RECORDS: u64 = 64;
+    /// Longest time a record may be released before it is synced, in pipelined mode.
+    pub const WINDOW: Duration = Duration::from_millis(20);
+}
+
+/// Names a caller's connection; the core only hands it back.
+pub(crate) type CallerToken = usize;
+
+/// What the world tells the core.
+pub(crate) enum Input<'a> {
+    /// A line from a bot or the gateway.
+    Line { from: CallerToken, caller: Caller, line: &'a [u8], salt: Salt },
+    /// A line from an operator's command.
+    Command { from: CallerToken, uid: u32, line: &'a [u8], salt: Salt },
+    /// The journal's acknowledgement.
+    Durable(DurableBelow),
+}
+
+/// What the core tells the world, in this order.
+pub(crate) enum Output {
+    /// Make this record durable.
+    Append { index: u64, body: Vec<u8>, detail: Vec<u8> },
+    /// Tell this caller. `index` is the record it is about, if there is one.
+    Reply { to: CallerToken, index: Option<u64>, line: Vec<u8> },
+}
+
+/// One reply that has not left, in the order of the requests.
+enum Waiting {
+    /// Waits for the disk.
+    Record { to: CallerToken, recorded: Recorded },
+    /// Waits only for those before it.
+    Line { to: CallerToken, line: Vec<u8> },
+}
+
+/// Decisions and refusals since start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) approved: u64,
+    pub(crate) denied: u64,
+    pub(crate) released: u64,
+    pub(crate) rejected: u64,
+    pub(crate) errors: u64,
+}
+
+/// The vault's whole memory.
+pub(crate) struct Core {
+    policy: Policy,
+    signer: Signer,
+    states: BTreeMap<AccountName, State>,
+    context: Context,
+    recorder: Recorder,
+    waiting: VecDeque<Waiting>,
+    durable: u64,
+    durability: Durability,
+    counts: Counts,
+}
+
+impl Core {
+    /// A core that has seen nothing yet. `recorder` continues the log where it ended.
+    pub(crate) fn new(policy: Policy, signer: Signer, recorder: Recorder, durability: Durability) -> Self {
+        let states = states_for(&policy, BTreeMap::new());
+        let durable = recorder.next_index();
+        Self {
+            policy,
+            signer,
+            states,
+            context: Context::default(),
+            recorder,
+            waiting: VecDeque::new(),
+            durable,
+            durability,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes one input at time `now`; appends what follows from it to `out`.
+    ///
+    /// A clock that steps back is held at the latest time seen: budgets and windows never reopen.
+    pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
+        self.context.now = self.context.now.max(now);
+        match input {
+            Input::Line { from, caller, line, salt } => self.line(from, &caller, line, salt, out),
+            Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
+            Input::Durable(below) => self.durable(below, out),
+        }
+    }
+
+    /// Whether no more decisions should be brought until the disk has caught up.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_WAITING
+    }
+
+    /// Whether replies wait for the disk.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The recorder, for the leaves that are still to be signed and the frames to be sent again.
+    pub(crate) fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    fn line(&mut self, from: CallerToken, caller: &Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
+        let parsed = match request::parse(line) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.answer(from, request::error_line(None, error), out),
+        };
+        if caller.is_gateway() {
+            if let Some(report) = &parsed.report {
+                return self.report(report);
+            }
+            if let Some(marks) = &parsed.marks {
+                return self.take_marks(marks);
+            }
+        }
+        let id = parsed.id.map(ToOwned::to_owned);
+        let asked = match request::resolve(parsed, *caller, &self.policy, self.context.now) {
+            Ok(asked) => asked,
+            Err(error) => return self.answer(from, request::error_line(id, error), out),
+        };
+        self.decide(from, id, asked, salt, out);
+    }
+
+    /// The way of one order: decode, judge, sign, record.
+    fn decide(
+        &mut self,
+        from: CallerToken,
+        id: Option<Box<serde_json::value::RawValue>>,
+        asked: Asked,
+        salt: Salt,
+        out: &mut Vec<Output>,
+    ) {
+        if let Err(error) = self.room() {
+            return self.answer(from, request::error_line(id, error), out);
+        }
+        let intent = match venue::decode(&asked.unsigned) {
+            Ok(intent) => intent,
+            Err(error) => {
+                let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
+                let detail = Detail::undecoded(&asked, &error.to_string());
+                return self.record(from, id, &asked, detail, Verdict::Denied(vec![denial]), salt, out);
+            }
+        };
+        let Some(state) = self.states.get_mut(&asked.account) else {
+            // `resolve` takes only accounts of the policy, and each of those has a state.
+            let error = ErrorText {
+                code: ErrorCode::Forbidden,
+                message: format!("account {} is not in the policy", asked.account),
+            };
+            return self.answer(from, request::error_line(id, error), out);
+        };
+        let request = asked.policy_request(intent);
+        let (verdict, detail) = match policy::evaluate(&self.policy, state, request, &self.context) {
+            Decision::Approve(approved) => {
+                let detail = Detail::approved(&asked, approved.recorded(), &self.context.mark_prices);
+                let first_order = state.next_order();
+                match self.signer.sign(&approved, &asked, first_order) {
+                    Ok(signed) => {
+                        state.commit(&approved);
+                        (Verdict::Approved(signed), detail)
+                    }
+                    Err(error) => (Verdict::Failed(error), detail),
+                }
+            }
+            Decision::Deny(denied) => {
+                let detail = Detail::denied(&asked, denied.intent(), &self.context.mark_prices);
+                let denials = denied
+                    .denials()
+                    .iter()
+                    .map(|denial| DenialText { code: denial.code().to_owned(), text: denial.to_string() })
+                    .collect();
+                (Verdict::Denied(denials), detail)
+            }
+        };
+        self.record(from, id, &asked, detail, verdict, salt, out);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
+    fn record(
+        &mut self,
+        from: CallerToken,
+        id: Option<Box<serde_json::value::RawValue>>,
+        asked: &Asked,
+        detail: Detail,
+        verdict: Verdict,
+        salt: Salt,
+        out: &mut Vec<Output>,
+    ) {
+        match &verdict {
+            Verdict::Approved(_) => self.counts.approved += 1,
+            Verdict::Denied(_) => self.counts.denied += 1,
+            Verdict::Failed(_) => self.counts.errors += 1,
+            Verdict::Event => {}
+        }
+        let state_digest = self.states.get(&asked.account).map_or([0; 32], State::digest);
+        let heading = crate::recorder::Heading {
+            time: self.context.now,
+            actor: asked.bot.as_str(),
+            account: Some(asked.account.as_str()),
+            operation: detail.operation(),
+            policy_hash: self.policy.hash(),
+            state_digest,
+        };
+        let (frame, recorded) = self.recorder.record(&heading, detail.bytes(), verdict, id, salt);
+        out.push(frame);
+        self.enqueue(from, recorded, out);
+    }
+
+    fn enqueue(&mut self, to: CallerToken, recorded: Recorded, out: &mut Vec<Output>) {
+        self.waiting.push_back(Waiting::Record { to, recorded });
+        if self.durability == Durability::Pipelined {
+            self.release(self.window(), out);
+        }
+    }
+
+    /// What may leave now: what is durable, and in pipelined mode what the window allows beyond.
+    fn window(&self) -> DurableBelow {
+        let waited_ms = self.recorder.oldest_unsynced().map_or(0, |time| self.context.now.since_ms(time));
+        let open = self.durability == Durability::Pipelined
+            && u128::from(waited_ms) <= Durability::WINDOW.as_millis();
+        DurableBelow::within_window(self.durable + if open { Durability::WINDOW_RECORDS } else { 0 })
+    }
+
+    fn durable(&mut self, below: DurableBelow, out: &mut Vec<Output>) {
+        self.durable = self.durable.max(below.index());
+        self.recorder.forget_below(self.durable);
+        self.release(self.window(), out);
+    }
+
+    /// Lets out, in order, everything that `below` covers.
+    fn release(&mut self, below: DurableBelow, out: &mut Vec<Output>) {
+        while let Some(first) = self.waiting.pop_front() {
+            match first {
+                Waiting::Line { to, line } => out.push(Output::Reply { to, index: None, line }),
+                Waiting::Record { to, recorded } => match recorded.durable(below) {
+                    Ok(durable) => self.let_out(to, durable, out),
+                    Err(recorded) => {
+                        self.waiting.push_front(Waiting::Record { to, recorded: *recorded });
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    fn let_out(&mut self, to: CallerToken, durable: crate::ticket::Durable, out: &mut Vec<Output>) {
+        let index = durable.index();
+        let released = durable.release(self.durable);
+        self.counts.released += u64::from(released.signed);
+        let line = match released.reply {
+            ReleasedReply::Line(reply) => serde_json::to_vec(&reply),
+            ReleasedReply::Event(record) => serde_json::to_vec(&AdminReply::Done { record }),
+        };
+        let line = line.expect("replies hold only strings, numbers and JSON that was parsed before");
+        out.push(Output::Reply { to, index: Some(index), line });
+    }
+
+    /// Answers without a record; waits its turn behind earlier requests.
+    fn answer(&mut self, to: CallerToken, line: Vec<u8>, out: &mut Vec<Output>) {
+        self.counts.errors += 1;
+        self.say(to, line, out);
+    }
+
+    fn say(&mut self, to: CallerToken, line: Vec<u8>, out: &mut Vec<Output>) {
+        if self.waiting.is_empty() {
+            out.push(Output::Reply { to, index: None, line });
+        } else {
+            self.waiting.push_back(Waiting::Line { to, line });
+        }
+    }
+
+    fn room(&self) -> Result<(), ErrorText> {
+        if self.is_full() {
+            return Err(ErrorText {
+                code: ErrorCode::Unavailable,
+                message: format!("{MAX_WAITING} records wait for the disk; try again"),
+            });
+        }
+        Ok(())
+    }
+
+    /// The venue's word about an order, through the gateway; the policy says what it may free.
+    fn report(&mut self, report: &Report) {
+        let Some(state) = self.states.get_mut(&report.account) else { return };
+        let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
+            (Some(number), ..) => OrderName::Number(*number),
+            (None, Some(client), _) => OrderName::Client(client.clone()),
+            (None, None, Some(venue)) => OrderName::Venue(venue.clone()),
+            (None, None, None) => return,
+        };
+        self.counts.rejected += u64::from(report.event == ReportEvent::Rejected);
+        let event = match (report.event, &report.venue_order_id) {
+            (ReportEvent::Acknowledged, Some(venue_order_id)) => {
+                VenueEvent::Acknowledged { order, venue_order_id: venue_order_id.clone() }
+            }
+            (ReportEvent::Acknowledged, None) => return,
+            (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
+            (ReportEvent::Closed, _) => VenueEvent::Closed { order },
+        };
+        state.observe(&event);
+    }
+
+    fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
+        for mark in marks {
+            // Only instruments the policy names: the table cannot grow beyond it.
+            if !names(&self.policy, &mark.instrument) {
+                continue;
+            }
+            if let Ok(price) = trading::Price::new(mark.price) {
+                // A mark from the future would never grow stale.
+                let at = mark.at.min(self.context.now);
+                self.context.mark_prices.insert(mark.instrument.clone(), MarkPrice { price, at });
+            }
+        }
+    }
+
+    fn command(&mut self, from: CallerToken, uid: u32, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
+        let command = match serde_json::from_slice(line) {
+            Ok(command) => command,
+            Err(error) => return self.refuse_command(from, ErrorCode::Malformed, error.to_string(), out),
+        };
+        let event = match command {
+            AdminCommand::Status => {
+                let status = AdminReply::Status(self.status());
+                return self.say(from, serde_json::to_vec(&status).expect("plain values"), out);
+            }
+            AdminCommand::SetState { state, account, why } => self.set_state(state, account, why),
+            AdminCommand::Load { store, change } => self.load(&store, change),
+            AdminCommand::Note { change } => Ok(Event::change(change)),
+        };
+        match event {
+            Ok(event) => self.record_event(from, uid, &event, salt, out),
+            Err(problem) => self.refuse_command(from, ErrorCode::Forbidden, problem, out),
+        }
+    }
+
+    fn refuse_command(&mut self, from: CallerToken, code: ErrorCode, message: String, out: &mut Vec<Output>) {
+        let reply = AdminReply::Error { error: ErrorText { code, message } };
+        self.answer(from, serde_json::to_vec(&reply).expect("plain values"), out);
+    }
+
+    fn record_event(
+        &mut self,
+        from: CallerToken,
+        uid: u32,
+        event: &Event,
+        salt: Salt,
+        out: &mut Vec<Output>,
+    ) {
+        let actor = format!("uid:{uid}");
+        let heading = crate::recorder::Heading {
+            time: self.context.now,
+            actor: &actor,
+            account: event.account(),
+            operation: event.kind(),
+            policy_hash: self.policy.hash(),
+            state_digest: [0; 32],
+        };
+        let (frame, recorded) = self.recorder.record(&heading, event.bytes(), Verdict::Event, None, salt);
+        out.push(frame);
+        self.enqueue(from, recorded, out);
+    }
+
+    fn set_state(
+        &mut self,
+        state: TradingState,
+        account: Option<AccountName>,
+        why: String,
+    ) -> Result<Event, String> {
+        if why.trim().is_empty() || why.len() > 500 {
+            return Err("say why in 1 to 500 bytes".into());
+        }
+        if let Some(account) = &account
+            && !self.states.contains_key(account)
+        {
+            return Err(format!("account {account} is not in the policy"));
+        }
+        for (name, own) in &mut self.states {
+            if account.as_ref().is_none_or(|account| account == name) {
+                own.set_trading_state(state);
+            }
+        }
+        Ok(Event::state(state, account, why))
+    }
+
+    /// Takes a new policy and its keys, or neither.
+    fn load(&mut self, store: &str, change: Change) -> Result<Event, String> {
+        let policy = self.signer.reload(store)?;
+        self.states = states_for(&policy, std::mem::take(&mut self.states));
+        self.context.mark_prices.retain(|instrument, _| names(&policy, instrument));
+        self.policy = policy;
+        Ok(Event::change(change))
+    }
+
+    /// Applies a record of an earlier epoch, in the order of the log.
+    pub(crate) fn restore(&mut self, body: &transparency::Body, past: Option<&Past>) {
+        self.context.now = self.context.now.max(body.time);
+        match past {
+            Some(Past::Approved(recorded)) => {
+                if let Some(state) = self.states.get_mut(&recorded.account) {
+                    state.restore(recorded);
+                }
+            }
+            Some(Past::State { state, account }) => {
+                for (name, own) in &mut self.states {
+                    if account.as_ref().is_none_or(|account| account == name) {
+                        own.set_trading_state(*state);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Records the start of the epoch; its frame goes out with the first records.
+    pub(crate) fn begin_epoch(&mut self, epoch: &transparency::Epoch, now: Timestamp, salt: Salt) {
+        self.context.now = self.context.now.max(now);
+        let heading = crate::recorder::Heading {
+            time: self.context.now,
+            actor: "vault",
+            account: None,
+            operation: transparency::Epoch::OPERATION,
+            policy_hash: self.policy.hash(),
+            state_digest: [0; 32],
+        };
+        // Nobody waits for this record: the ticket is dropped, the frame is sent when the link joins.
+        drop(self.recorder.record(&heading, epoch.encode(), Verdict::Event, None, salt));
+    }
+
+    fn status(&self) -> protocol::admin::VaultStatus {
+        protocol::admin::VaultStatus {
+            pid: 0,
+            isolation: "software".into(),
+            epoch: self.recorder.epoch(),
+            policy_hash: crate::hex(&self.policy.hash()),
+            states: self.states.iter().map(|(name, state)| (name.clone(), state.trading_state())).collect(),
+            lease: "not required: no watchdog yet".into(),
+            keys: self.signer.keys().map(|key| self.key_status(key)).collect(),
+            approved: self.counts.approved,
+            denied: self.counts.denied,
+            released: self.counts.released,
+            rejected: self.counts.rejected,
+            errors: self.counts.errors,
+            next_index: self.recorder.next_index(),
+            durable: self.durable,
+            journal_connected: false,
+            latency_us: [0; 3],
+        }
+    }
+
+    fn key_status(&self, key: &keys::KeyDescription) -> KeyStatus {
+        KeyStatus {
+            key_id: key.key_id.clone(),
+            venue: key.venue.to_string(),
+            account: key.account.to_string(),
+            stage: format!("{:?}", key.stage).to_lowercase(),
+            age_ms: self.context.now.since_ms(key.added_at),
+        }
+    }
+}
+
+/// What a record of an earlier epoch means for the counters.
+pub(crate) enum Past {
+    /// A request was signed.
+    Approved(Box<PolicyRecord>),
+    /// The trading state was set, for one account or for all.
+    State { state: TradingState, account: Option<AccountName> },
+}
+
+/// A state for each account of `policy`, keeping those that exist.
+fn states_for(policy: &Policy, mut old: BTreeMap<AccountName, State>) -> BTreeMap<AccountName, State> {
+    policy
+        .accounts()
+        .map(|(name, _)| {
+            let state = old.remove(name).unwrap_or_else(|| State::new(name.clone()));
+            (name.clone(), state)
+        })
+        .collect()
+}
+
+/// Whether any account of `policy` may trade `instrument`.
+fn names(policy: &Policy, instrument: &Instrument) -> bool {
+    policy.accounts().any(|(_, account)| account.instruments().any(|own| own == instrument))
+}

@@ -1,0 +1,193 @@
+//! What is kept beside a record's body: the decoded intent and everything the decision looked at.
+//!
+//! The body holds only the digest, so a record can be shown without its detail. The bytes are
+//! JSON; they are hashed as they are stored and never made again.
+
+use std::collections::BTreeMap;
+
+use policy::{MarkPrice, Recorded};
+use protocol::admin::Change;
+use serde::{Deserialize, Serialize};
+use trading::{AccountName, BotName, Decimal, Instrument, Intent, Timestamp, TradingState, Venue};
+
+use crate::core::Past;
+use crate::request::Asked;
+
+/// Longest part of a refused request's target that is kept, in bytes.
+const MAX_TARGET: usize = 256;
+
+/// The detail of one decision.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Detail {
+    /// Which bot asked.
+    pub bot: BotName,
+    /// Through which door.
+    pub door: String,
+    /// Which venue.
+    pub venue: Venue,
+    /// Which account.
+    pub account: AccountName,
+    /// The venue's endpoint.
+    pub endpoint: String,
+    /// What was approved, with what the counters need to count it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Recorded>,
+    /// The intent that was denied; absent if the request could not be decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Intent>,
+    /// Why it could not be decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undecoded: Option<String>,
+    /// The client's own timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// Mark prices the judgement could see for its instruments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<(Instrument, Decimal, Timestamp)>,
+    /// What the client's library added unasked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extras: Vec<String>,
+}
+
+impl Detail {
+    /// The detail of a request that means nothing to us.
+    pub(crate) fn undecoded(asked: &Asked, problem: &str) -> Self {
+        Self { undecoded: Some(problem.to_owned()), ..Self::of(asked) }
+    }
+
+    /// The detail of a request that was approved.
+    pub(crate) fn approved(
+        asked: &Asked,
+        recorded: &Recorded,
+        marks: &BTreeMap<Instrument, MarkPrice>,
+    ) -> Self {
+        let marks = marks_for(&recorded.intent, marks);
+        Self { approved: Some(recorded.clone()), marks, ..Self::of(asked) }
+    }
+
+    /// The detail of a request that was denied.
+    pub(crate) fn denied(asked: &Asked, intent: &Intent, marks: &BTreeMap<Instrument, MarkPrice>) -> Self {
+        let marks = marks_for(intent, marks);
+        Self { denied: Some(intent.clone()), marks, ..Self::of(asked) }
+    }
+
+    /// What was asked, if it could be decoded.
+    #[must_use]
+    pub fn intent(&self) -> Option<&Intent> {
+        self.approved.as_ref().map(|recorded| &recorded.intent).or(self.denied.as_ref())
+    }
+
+    fn of(asked: &Asked) -> Self {
+        Self {
+            bot: asked.bot.clone(),
+            door: asked.way.as_str().to_owned(),
+            venue: asked.venue,
+            account: asked.account.clone(),
+            endpoint: shortened(&asked.endpoint()),
+            approved: None,
+            denied: None,
+            undecoded: None,
+            sent_at: asked.unsigned.sent_at(),
+            marks: Vec::new(),
+            extras: asked.extras.clone(),
+        }
+    }
+
+    pub(crate) fn operation(&self) -> &'static str {
+        self.intent().map_or("unknown", Intent::operation)
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a detail holds only strings and numbers")
+    }
+}
+
+fn marks_for(
+    intent: &Intent,
+    marks: &BTreeMap<Instrument, MarkPrice>,
+) -> Vec<(Instrument, Decimal, Timestamp)> {
+    let mut seen = Vec::new();
+    collect_marks(intent, marks, &mut seen);
+    seen
+}
+
+fn collect_marks(
+    intent: &Intent,
+    marks: &BTreeMap<Instrument, MarkPrice>,
+    seen: &mut Vec<(Instrument, Decimal, Timestamp)>,
+) {
+    match intent {
+        Intent::Batch(legs) => legs.iter().for_each(|leg| collect_marks(leg, marks, seen)),
+        Intent::Place(trading::Order { instrument, .. })
+        | Intent::Amend(trading::Amendment { instrument, .. }) => {
+            if let Some(mark) = marks.get(instrument)
+                && !seen.iter().any(|(known, ..)| known == instrument)
+            {
+                seen.push((instrument.clone(), mark.price.decimal(), mark.at));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let mut end = text.len().min(MAX_TARGET);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// The detail of an operator's change, or of the start of an epoch.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Event {
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<AccountName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<TradingState>,
+    text: String,
+}
+
+impl Event {
+    /// Something an operator did.
+    pub(crate) fn change(change: Change) -> Self {
+        Self { kind: change.kind, account: None, state: None, text: change.text }
+    }
+
+    /// A new trading state.
+    pub(crate) fn state(state: TradingState, account: Option<AccountName>, why: String) -> Self {
+        let kind = if state == TradingState::Active { "resume" } else { "halt" };
+        Self { kind: kind.into(), account, state: Some(state), text: why }
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.as_ref().map(AccountName::as_str)
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an event holds only strings")
+    }
+}
+
+/// What a record of an earlier epoch means for the counters; `None` if nothing.
+pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Option<Past>, serde_json::Error> {
+    match body.outcome {
+        transparency::Outcome::Denied(_) => Ok(None),
+        transparency::Outcome::Event => {
+            if !matches!(body.operation.as_str(), "halt" | "resume") {
+                return Ok(None);
+            }
+            let event: Event = serde_json::from_slice(detail)?;
+            Ok(event.state.map(|state| Past::State { state, account: event.account }))
+        }
+        transparency::Outcome::Approved => {
+            let detail: Detail = serde_json::from_slice(detail)?;
+            Ok(detail.approved.map(|recorded| Past::Approved(Box::new(recorded))))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Decides, signs, records, releases.
+//!
+//! One thread owns the policy's counters and the venue keys. What comes in is a line of JSON on a
+//! Unix socket; what goes out is a venue-ready request or the full list of denials, and only
+//! after the record of it is durable. The process opens no network socket, executes nothing and
+//! writes no file: its parent binds its sockets and hands it its secrets over standard input.
+//!
+//! The way of one order: [`request`](self) → `venue::decode` → `policy::evaluate` → `signer` →
+//! `recorder` → journal → [`Recorded`] → [`Durable`] → out.
+
+mod connection;
+mod core;
+mod detail;
+mod journal_link;
+mod onboarding;
+mod recorder;
+mod request;
+mod serve;
+mod signer;
+mod ticket;
+pub mod vectors;
+
+use std::io;
+use std::path::PathBuf;
+
+use keys::{RecordKey, RootSecret};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use transparency::{Body, Epoch};
+
+pub use core::Durability;
+pub use detail::{Detail, Event};
+pub use onboarding::{OnboardingError, permission_request};
+pub use serve::Listeners;
+pub use signer::BaseUrls;
+pub use ticket::{Durable, DurableBelow, Recorded, Signed};
+
+use crate::core::Core;
+use crate::journal_link::JournalLink;
+use crate::recorder::Recorder;
+use crate::serve::Server;
+use crate::signer::Signer;
+
+/// Everything the vault needs to start that is not secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The sealed store, which holds the policy in force.
+    pub store: String,
+    /// The journal's socket.
+    pub journal: PathBuf,
+    /// Where signed requests are to be sent.
+    pub bases: BaseUrls,
+    /// When a signature may leave.
+    pub durability: Durability,
+}
+
+/// What the vault says when it can decide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Epoch of its record key.
+    pub epoch: u64,
+    /// Index of the next record.
+    pub next_index: u64,
+    /// Hash of the policy in force, hexadecimal.
+    pub policy_hash: String,
+    /// Venue keys it holds.
+    pub keys: usize,
+}
+
+/// Why the vault does not run.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// The store does not open, or its policy has mistakes.
+    #[error("{0}")]
+    Store(String),
+    /// The journal or a socket failed.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done.
+        context: &'static str,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A record of the log is not what this vault would have written.
+    #[error("record {index} of the log cannot be read back: {reason}; run `seawall log verify`")]
+    Log {
+        /// Which.
+        index: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Runs until standard input ends. `ready` is told when requests are decided.
+///
+/// # Errors
+///
+/// [`VaultError`] if it cannot start, or cannot go on without risking an unrecorded signature.
+pub fn run(
+    root: RootSecret,
+    config: Config,
+    listeners: Listeners,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), VaultError> {
+    let (signer, policy) = Signer::open(root, &config.store, config.bases).map_err(VaultError::Store)?;
+    let policy_hash = policy.hash();
+    let keys = signer.keys().count();
+    let mut journal = JournalLink::connect(&config.journal).map_err(io_error("cannot reach the journal"))?;
+    let welcome = journal.welcome();
+    let epoch = welcome.epoch + 1;
+    let key = RecordKey::generate();
+    let epoch_detail = epoch_detail(&mut journal, epoch, &key, policy_hash)?;
+    let recorder = Recorder::new(epoch, key, welcome.next, welcome.last_body_digest);
+    let mut core = Core::new(policy, signer, recorder, config.durability);
+    replay(&mut journal, &mut core)?;
+    core.begin_epoch(&epoch_detail, serve::wall_clock(), serve::fresh_salt());
+    let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
+    let mut server =
+        Server::new(listeners, core, journal, config.journal).map_err(io_error("cannot start serving"))?;
+    ready(&said);
+    server.run().map_err(io_error("stopped"))
+}
+
+/// The detail of the record that opens `epoch`, with the statement that vouches for its key.
+fn epoch_detail(
+    journal: &mut JournalLink,
+    epoch: u64,
+    key: &RecordKey,
+    policy_hash: [u8; 32],
+) -> Result<Epoch, VaultError> {
+    let welcome = journal.welcome();
+    let public_key = key.public_key();
+    let statement = journal
+        .vouch(epoch, &public_key, &policy_hash)
+        .map_err(io_error("the journal does not vouch for the record key"))?;
+    let adopted =
+        (welcome.first_without_leaf < welcome.next).then_some((welcome.first_without_leaf, welcome.next));
+    Ok(Epoch {
+        epoch,
+        isolation: "software".to_owned(),
+        public_key,
+        policy_hash,
+        previous_size: welcome.first_without_leaf,
+        adopted,
+        statement,
+    })
+}
+
+/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf.
+fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> {
+    let unleafed = journal.welcome().first_without_leaf;
+    let mut index = 0;
+    let mut fault = None;
+    let replayed = journal.replay(|record| {
+        let restored = Body::decode(record.body).map_err(|error| error.to_string()).and_then(|body| {
+            let past = detail::past(&body, record.detail).map_err(|error| error.to_string())?;
+            core.restore(&body, past.as_ref());
+            Ok(())
+        });
+        if let Err(reason) = restored {
+            fault = Some(VaultError::Log { index, reason });
+            return Err(io::Error::other("stopped"));
+        }
+        if index >= unleafed {
+            core.recorder().adopt(index, record.body);
+        }
+        index += 1;
+        Ok(())
+    });
+    match fault {
+        Some(fault) => Err(fault),
+        None => replayed.map_err(io_error("the journal does not replay the log")),
+    }
+}
+
+fn io_error(context: &'static str) -> impl FnOnce(io::Error) -> VaultError {
+    move |source| VaultError::Io { context, source }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}

@@ -1,0 +1,184 @@
+//! Makes the record of each decision: body, chain, leaf.
+
+use std::collections::VecDeque;
+
+use keys::RecordKey;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use trading::Timestamp;
+use transparency::{Body, Denial, Leaf, Outcome};
+
+use crate::core::Output;
+use crate::ticket::{Recorded, Verdict};
+
+/// Sixteen random bytes that keep a record's hash from being guessed.
+pub(crate) type Salt = [u8; 16];
+
+/// What a record says besides its verdict.
+pub(crate) struct Heading<'a> {
+    pub(crate) time: Timestamp,
+    pub(crate) actor: &'a str,
+    pub(crate) account: Option<&'a str>,
+    pub(crate) operation: &'a str,
+    pub(crate) policy_hash: [u8; 32],
+    pub(crate) state_digest: [u8; 32],
+}
+
+/// A record of which the journal has not acknowledged everything.
+pub(crate) struct Unsynced {
+    pub(crate) index: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) body: Vec<u8>,
+    pub(crate) detail: Vec<u8>,
+    pub(crate) leaf: Leaf,
+    /// Leaves below this index were handed over before this record: once it is durable, so are they.
+    leaves_before: u64,
+}
+
+/// Continues the chain of records in one epoch.
+pub(crate) struct Recorder {
+    epoch: u64,
+    key: RecordKey,
+    next: u64,
+    previous: [u8; 32],
+    unsynced: VecDeque<Unsynced>,
+    /// Records below this index are on disk; their leaves may not be.
+    durable: u64,
+    /// Leaves below this index were handed to the journal.
+    leaves_sent: u64,
+}
+
+impl Recorder {
+    /// Continues at record `next`, whose predecessor's body hashes to `previous`.
+    pub(crate) fn new(epoch: u64, key: RecordKey, next: u64, previous: [u8; 32]) -> Self {
+        Self { epoch, key, next, previous, unsynced: VecDeque::new(), durable: next, leaves_sent: next }
+    }
+
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) const fn next_index(&self) -> u64 {
+        self.next
+    }
+
+    /// When the oldest record that is not synced was made.
+    pub(crate) fn oldest_unsynced(&self) -> Option<Timestamp> {
+        let not_durable = |record: &&Unsynced| record.index >= self.durable;
+        self.unsynced.iter().find(not_durable).map(|record| record.time)
+    }
+
+    /// Records `verdict`. The frame must reach the disk before the ticket lets anything out.
+    pub(crate) fn record(
+        &mut self,
+        heading: &Heading<'_>,
+        detail: Vec<u8>,
+        verdict: Verdict,
+        id: Option<Box<RawValue>>,
+        salt: Salt,
+    ) -> (Output, Recorded) {
+        let index = self.next;
+        let body = self.body(index, heading, &detail, &verdict, salt);
+        let body = body.encode().expect("every text of a record was bounded when it came in");
+        self.previous = Sha256::digest(&body).into();
+        self.next += 1;
+        let leaf = self.leaf(&body);
+        let recorded = Recorded::new(index, leaf.hash(), id, verdict);
+        let frame = Output::Append { index, body: body.clone(), detail: detail.clone() };
+        let leaves_before = self.leaves_sent;
+        self.unsynced.push_back(Unsynced { index, time: heading.time, body, detail, leaf, leaves_before });
+        (frame, recorded)
+    }
+
+    /// Takes over a durable record of an earlier epoch whose leaf was lost: this epoch signs it.
+    pub(crate) fn adopt(&mut self, index: u64, body: &[u8]) {
+        let leaf = self.leaf(body);
+        self.leaves_sent = self.leaves_sent.min(index);
+        let leaves_before = self.leaves_sent;
+        let body = body.to_vec();
+        let time = Timestamp::default();
+        self.unsynced.push_back(Unsynced { index, time, body, detail: Vec::new(), leaf, leaves_before });
+    }
+
+    /// The leaves the journal has not been handed yet.
+    pub(crate) fn leaves_to_send(&mut self) -> impl Iterator<Item = (u64, &Leaf)> {
+        let from = self.leaves_sent;
+        self.leaves_sent = self.next;
+        self.unsynced
+            .iter()
+            .filter(move |record| record.index >= from)
+            .map(|record| (record.index, &record.leaf))
+    }
+
+    /// Everything that waits was just handed over.
+    pub(crate) const fn all_leaves_sent(&mut self) {
+        self.leaves_sent = self.next;
+    }
+
+    /// Records from here on can be sent again.
+    pub(crate) fn oldest_kept(&self) -> u64 {
+        self.unsynced.front().map_or(self.next, |record| record.index)
+    }
+
+    /// Everything the journal has not acknowledged, to be sent again after it came back.
+    pub(crate) fn unsynced(&self) -> impl Iterator<Item = &Unsynced> {
+        self.unsynced.iter()
+    }
+
+    /// Takes note that records below `durable` are on disk, and forgets those whose leaves are too.
+    pub(crate) fn forget_below(&mut self, durable: u64) {
+        self.durable = self.durable.max(durable);
+        let newest = self.unsynced.iter().rfind(|record| record.index < durable);
+        let Some(leaves_durable) = newest.map(|record| record.leaves_before) else { return };
+        while self.unsynced.front().is_some_and(|record| record.index < leaves_durable) {
+            self.unsynced.pop_front();
+        }
+    }
+
+    fn leaf(&self, body: &[u8]) -> Leaf {
+        let signed = Leaf::sign(body, &self.key.public_key(), |message| {
+            Ok::<_, std::convert::Infallible>(self.key.sign(message))
+        });
+        match signed {
+            Ok(leaf) => leaf,
+            Err(never) => match never {},
+        }
+    }
+
+    fn body(&self, index: u64, heading: &Heading<'_>, detail: &[u8], verdict: &Verdict, salt: Salt) -> Body {
+        let facts = match verdict {
+            Verdict::Approved(signed) => Some(&signed.facts),
+            Verdict::Denied(_) | Verdict::Event | Verdict::Failed(_) => None,
+        };
+        Body {
+            version: 1,
+            sequence: index,
+            epoch: self.epoch,
+            time: heading.time,
+            actor: heading.actor.to_owned(),
+            account: heading.account.map(ToOwned::to_owned),
+            operation: heading.operation.to_owned(),
+            detail_digest: Sha256::digest(detail).into(),
+            outcome: outcome(verdict),
+            policy_hash: heading.policy_hash,
+            state_digest: heading.state_digest,
+            signed_digest: facts.map(|facts| facts.signed_digest),
+            signature_digest: facts.map(|facts| facts.signature_digest),
+            key_id: facts.map(|facts| facts.key_id.clone()),
+            previous: self.previous,
+            salt,
+        }
+    }
+}
+
+fn outcome(verdict: &Verdict) -> Outcome {
+    let entry = |code: &str, text: &str| Denial { code: code.to_owned(), text: text.to_owned() };
+    match verdict {
+        Verdict::Approved(_) => Outcome::Approved,
+        Verdict::Denied(denials) => {
+            Outcome::Denied(denials.iter().map(|denial| entry(&denial.code, &denial.text)).collect())
+        }
+        Verdict::Failed(error) => Outcome::Denied(vec![entry("not_signed", &error.message)]),
+        Verdict::Event => Outcome::Event,
+    }
+}

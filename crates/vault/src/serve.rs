@@ -1,0 +1,407 @@
+//! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
+//!
+//! In each turn: read what callers and the journal sent, step the core, hand the new records to
+//! the journal, sign their leaves while it syncs, then let out what has become durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use mio::event::Event;
+use mio::net::UnixListener;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use protocol::admin::AdminReply;
+use protocol::peer::Peer;
+use trading::Timestamp;
+
+use crate::connection::{Connection, Door};
+use crate::core::{CallerToken, Core, Input, Output};
+use crate::journal_link::JournalLink;
+use crate::recorder::Recorder;
+use crate::request::Caller;
+use crate::ticket::DurableBelow;
+
+/// Most connections at once, over all three sockets.
+const MAX_CONNECTIONS: usize = 256;
+/// Bytes read from one connection at a time.
+const CHUNK: usize = 64 * 1024;
+/// Pause between attempts to reach the journal.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+const SIGN: Token = Token(0);
+const GATEWAY: Token = Token(1);
+const ADMIN: Token = Token(2);
+const JOURNAL: Token = Token(3);
+const LIFELINE: Token = Token(4);
+const FIRST_CONNECTION: usize = 16;
+
+/// The sockets the vault listens on, bound by its parent.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For bots.
+    pub sign: StdListener,
+    /// For the gateway.
+    pub gateway: StdListener,
+    /// For operators' commands.
+    pub admin: StdListener,
+}
+
+/// The running vault.
+pub(crate) struct Server {
+    poll: Poll,
+    listeners: [(Token, Door, UnixListener); 3],
+    connections: BTreeMap<usize, Connection>,
+    next_connection: usize,
+    core: Core,
+    journal: Option<JournalLink>,
+    journal_path: PathBuf,
+    journal_due: Instant,
+    /// When each record that has not been told was asked for.
+    asked_at: VecDeque<(u64, Instant)>,
+    latency_ns: Histogram<u64>,
+    out: Vec<Output>,
+    chunk: Box<[u8]>,
+}
+
+impl Server {
+    pub(crate) fn new(
+        listeners: Listeners,
+        core: Core,
+        journal: JournalLink,
+        journal_path: PathBuf,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let listen = |listener: StdListener| -> io::Result<UnixListener> {
+            listener.set_nonblocking(true)?;
+            Ok(UnixListener::from_std(listener))
+        };
+        let mut server = Self {
+            poll,
+            listeners: [
+                (SIGN, Door::Sign, listen(listeners.sign)?),
+                (GATEWAY, Door::Gateway, listen(listeners.gateway)?),
+                (ADMIN, Door::Admin, listen(listeners.admin)?),
+            ],
+            connections: BTreeMap::new(),
+            next_connection: FIRST_CONNECTION,
+            core,
+            journal: None,
+            journal_path,
+            journal_due: Instant::now(),
+            asked_at: VecDeque::new(),
+            latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?,
+            out: Vec::new(),
+            chunk: vec![0; CHUNK].into(),
+        };
+        for (token, _, listener) in &mut server.listeners {
+            server.poll.registry().register(listener, *token, Interest::READABLE)?;
+        }
+        server.poll.registry().register(&mut SourceFd(&0), LIFELINE, Interest::READABLE)?;
+        server.attach(journal)?;
+        Ok(server)
+    }
+
+    /// Serves until standard input ends: the parent is gone or wants the vault to stop.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        loop {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            }
+            for event in &events {
+                if event.token() == LIFELINE {
+                    if lifeline_ended()? {
+                        return self.finish();
+                    }
+                } else {
+                    self.take(event)?;
+                }
+            }
+            self.reconnect_if_due()?;
+            self.serve_readable()?;
+        }
+    }
+
+    /// Lets what is on its way to the disk arrive, within reason, before the vault ends.
+    fn finish(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let mut events = Events::with_capacity(64);
+        while self.core.has_waiting() && self.journal.is_some() && Instant::now() < deadline {
+            self.poll.poll(&mut events, Some(Duration::from_millis(20)))?;
+            for event in events.iter().filter(|event| event.token() != LIFELINE) {
+                self.take(event)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        let work_left = !self.core.is_full() && self.connections.values().any(|caller| caller.readable);
+        if work_left {
+            return Some(Duration::ZERO);
+        }
+        self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
+    }
+
+    fn take(&mut self, event: &Event) -> io::Result<()> {
+        match event.token() {
+            JOURNAL => self.hear_journal(event),
+            token @ (SIGN | GATEWAY | ADMIN) => self.accept(token),
+            Token(id) => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.readable |= event.is_readable() || event.is_read_closed();
+                    if event.is_writable() && connection.flush().is_err() {
+                        self.drop_connection(id);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn accept(&mut self, token: Token) -> io::Result<()> {
+        let (_, door, listener) = &self.listeners[token.0];
+        let door = *door;
+        loop {
+            let mut stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "a caller could not be accepted");
+                    return Ok(());
+                }
+            };
+            let peer = Peer::of(&stream)?;
+            if self.connections.len() >= MAX_CONNECTIONS {
+                tracing::warn!(pid = peer.pid, "refused a caller: {MAX_CONNECTIONS} connections are open");
+                continue;
+            }
+            if door != Door::Sign && peer.uid != Peer::own_uid() && peer.uid != 0 {
+                tracing::warn!(uid = peer.uid, pid = peer.pid, ?door, "refused a caller of another user");
+                continue;
+            }
+            let id = self.next_connection;
+            self.next_connection += 1;
+            self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+            self.connections.insert(id, Connection::new(stream, door, peer));
+        }
+    }
+
+    /// Gives each caller with something to say one read, then settles what follows from all.
+    fn serve_readable(&mut self) -> io::Result<()> {
+        let readable: Vec<usize> =
+            self.connections.iter().filter(|(_, caller)| caller.readable).map(|(&id, _)| id).collect();
+        for id in readable {
+            if self.core.is_full() {
+                break;
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            if connection.fill(&mut self.chunk).is_err() || self.take_lines(id).is_err() {
+                self.drop_connection(id);
+            }
+        }
+        self.settle()
+    }
+
+    fn take_lines(&mut self, id: usize) -> io::Result<()> {
+        let arrived = Instant::now();
+        let now = wall_clock();
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let caller = match connection.door {
+            Door::Sign => Caller::Direct { uid: connection.peer.uid },
+            Door::Gateway | Door::Admin => Caller::Gateway,
+        };
+        while let Some(line) = connection.input.next_line().map_err(io::Error::other)? {
+            if line.is_empty() {
+                continue;
+            }
+            let before = self.core.recorder().next_index();
+            let salt = fresh_salt();
+            let input = match connection.door {
+                Door::Sign | Door::Gateway => Input::Line { from: id, caller, line, salt },
+                Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
+            };
+            connection.in_flight += 1;
+            self.core.step(input, now, &mut self.out);
+            if self.core.recorder().next_index() > before {
+                self.asked_at.push_back((before, arrived));
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out what the core said: records first, then leaves, then replies.
+    fn settle(&mut self) -> io::Result<()> {
+        let outputs = std::mem::take(&mut self.out);
+        let mut touched = Vec::new();
+        if let Some(journal) = &mut self.journal {
+            let sent = send_records(journal, &outputs, self.core.recorder());
+            if let Err(error) = sent {
+                self.lose_journal(&error);
+            }
+        }
+        for output in outputs {
+            if let Output::Reply { to, index, line } = output {
+                self.deliver(to, index, &line);
+                touched.push(to);
+            }
+        }
+        touched.dedup();
+        for id in touched {
+            let finished =
+                self.connections.get_mut(&id).map(|caller| caller.flush().is_err() || caller.is_finished());
+            if finished == Some(true) {
+                self.drop_connection(id);
+            }
+        }
+        self.connections.retain(|_, caller| !caller.is_finished());
+        Ok(())
+    }
+
+    fn deliver(&mut self, to: CallerToken, index: Option<u64>, line: &[u8]) {
+        if let Some(index) = index {
+            while let Some(&(first, since)) = self.asked_at.front()
+                && first <= index
+            {
+                let waited = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                self.latency_ns.saturating_record(waited);
+                self.asked_at.pop_front();
+            }
+        }
+        let status = self.status_line(line);
+        let Some(connection) = self.connections.get_mut(&to) else { return };
+        connection.in_flight = connection.in_flight.saturating_sub(1);
+        if connection.queue(status.as_deref().unwrap_or(line)).is_err() {
+            self.drop_connection(to);
+        }
+    }
+
+    /// A status reply with what only the process knows; `None` for every other line.
+    fn status_line(&self, line: &[u8]) -> Option<Vec<u8>> {
+        if !line.starts_with(br#"{"status":"status""#) {
+            return None;
+        }
+        let AdminReply::Status(mut status) = serde_json::from_slice(line).ok()? else { return None };
+        status.pid = std::process::id();
+        status.journal_connected = self.journal.is_some();
+        status.latency_us =
+            [0.5, 0.99, 0.999].map(|quantile| self.latency_ns.value_at_quantile(quantile).div_ceil(1000));
+        serde_json::to_vec(&AdminReply::Status(status)).ok()
+    }
+
+    fn hear_journal(&mut self, event: &Event) -> io::Result<()> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let heard = if event.is_writable() { journal.flush() } else { Ok(()) };
+        match heard.and_then(|()| journal.durable_below()) {
+            Ok(Some(below)) => {
+                self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
+                self.settle()
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.lose_journal(&error);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing is released until the journal is back; what it has not acknowledged is kept.
+    fn lose_journal(&mut self, error: &io::Error) {
+        tracing::error!(%error, "lost the journal; nothing is released until it is back");
+        self.journal = None;
+        self.journal_due = Instant::now() + RECONNECT_PAUSE;
+    }
+
+    fn reconnect_if_due(&mut self) -> io::Result<()> {
+        if self.journal.is_some() || Instant::now() < self.journal_due {
+            return Ok(());
+        }
+        self.journal_due = Instant::now() + RECONNECT_PAUSE;
+        let link = match JournalLink::connect(&self.journal_path) {
+            Ok(link) => link,
+            Err(error) => {
+                tracing::debug!(%error, "the journal is not there yet");
+                return Ok(());
+            }
+        };
+        let durable = link.welcome().next;
+        let ours = self.core.recorder().next_index();
+        let oldest = self.core.recorder().oldest_kept();
+        if durable > ours || durable < oldest {
+            return Err(io::Error::other(format!(
+                "the journal came back at record {durable}, but this vault stands between {oldest} and {ours}: \
+                 it is not the log this vault wrote"
+            )));
+        }
+        tracing::info!(durable, "the journal is back");
+        self.attach(link)?;
+        self.core.step(Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
+        self.settle()
+    }
+
+    /// Takes a link into the loop, and sends what the journal does not have yet.
+    fn attach(&mut self, mut link: JournalLink) -> io::Result<()> {
+        let welcome = link.welcome();
+        link.register(self.poll.registry(), JOURNAL)?;
+        for record in self.core.recorder().unsynced() {
+            if record.index >= welcome.next {
+                link.queue_append(record.index, &record.body, &record.detail)?;
+            }
+        }
+        for record in self.core.recorder().unsynced() {
+            if record.index >= welcome.first_without_leaf {
+                link.queue_leaf(record.index, &record.leaf)?;
+            }
+        }
+        self.core.recorder().all_leaves_sent();
+        link.flush()?;
+        self.journal = Some(link);
+        Ok(())
+    }
+
+    fn drop_connection(&mut self, id: usize) {
+        if let Some(mut connection) = self.connections.remove(&id) {
+            drop(self.poll.registry().deregister(&mut connection.stream));
+        }
+    }
+}
+
+/// Records first, so that the journal syncs while the rest is done; then their leaves.
+fn send_records(journal: &mut JournalLink, outputs: &[Output], recorder: &mut Recorder) -> io::Result<()> {
+    for output in outputs {
+        if let Output::Append { index, body, detail } = output {
+            journal.queue_append(*index, body, detail)?;
+        }
+    }
+    journal.flush()?;
+    for (index, leaf) in recorder.leaves_to_send() {
+        journal.queue_leaf(index, leaf)?;
+    }
+    journal.flush()
+}
+
+/// Whether the parent has closed our standard input; anything it writes meanwhile is ignored.
+fn lifeline_ended() -> io::Result<bool> {
+    let mut scrap = [0; 64];
+    match rustix::io::read(rustix::stdio::stdin(), &mut scrap) {
+        Ok(0) => Ok(true),
+        Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn fresh_salt() -> [u8; 16] {
+    let mut salt = [0; 16];
+    keys::fill_random(&mut salt);
+    salt
+}

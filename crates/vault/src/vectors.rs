@@ -1,0 +1,234 @@
+//! Published and captured signed requests, taken through the vault's own code: stripped of their
+//! authentication, decoded, signed again with the vector's key, put together.
+//!
+//! Format of a vector: `shared/vectors/README.md`; the fields used here are `venue`,
+//! `credentials`, `clock_ms`, `expected` and `request.kind`.
+
+use keys::{KeyDescription, KeyStage, Role, SecretText, SigningKey, VenueKey};
+use protocol::sign::{HttpMessage, ReadyRequest, StreamFrame};
+use serde_json::Value;
+use thiserror::Error;
+use trading::{AccountName, BotName, Timestamp, Venue};
+use venue::Surface;
+
+use crate::request::{self, Asked};
+use crate::signer::{BaseUrls, Signer};
+
+/// What became of a vector that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// The vault made the same request, byte for byte.
+    Equal,
+    /// The request asks for what the vault never signs (a withdrawal, a transfer, an unknown
+    /// endpoint): its signature was reproduced, as the gateway does to check a login, and the
+    /// request was refused.
+    Refused,
+}
+
+/// Why a vector failed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// This venue is not built yet.
+    #[error("venue {0} is not built yet")]
+    NotBuilt(String),
+    /// The vector is not what the format says.
+    #[error("the vector has no usable `{0}`")]
+    Format(&'static str),
+    /// The vault gave up.
+    #[error("{0}")]
+    Vault(String),
+    /// The result differs.
+    #[error("{part} differs\n  expected {expected}\n  made     {made}")]
+    Differs {
+        /// Which part of the request.
+        part: String,
+        /// As in the vector.
+        expected: String,
+        /// As the vault made it.
+        made: String,
+    },
+}
+
+/// Takes one vector through the vault.
+///
+/// # Errors
+///
+/// [`Failure`] with what differs.
+pub fn check(vector: &Value) -> Result<Passed, Failure> {
+    let name = text(vector, "venue")?;
+    let venue: Venue = name.parse().map_err(|_| Failure::NotBuilt(name.to_owned()))?;
+    let signer = signer(vector, venue)?;
+    let expected = vector.get("expected").ok_or(Failure::Format("expected"))?;
+    if expected.get("url").is_some() {
+        check_http(vector, expected, venue, &signer)
+    } else {
+        check_frame(vector, expected, venue, &signer)
+    }
+}
+
+fn check_http(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -> Result<Passed, Failure> {
+    let mut http = http_message(expected)?;
+    let (unsigned, spelling) = spelled_by_client(vector, venue, &http)?;
+    http.spelling = Some(spelling);
+    let original = http.clone();
+    let unsigned = match venue::decode(&unsigned) {
+        Err(_) => return Ok(Passed::Refused),
+        Ok(_) => request::from_http(venue, http).map_err(|error| Failure::Vault(error.message))?,
+    };
+    let ready = finish(signer, venue, request::Way::Http, unsigned)?;
+    compare_http(expected, &original, &ready)
+}
+
+/// The request and the spelling that the client's own signature verifies with.
+fn spelled_by_client(
+    vector: &Value,
+    venue: Venue,
+    http: &HttpMessage,
+) -> Result<(venue::Unsigned, String), Failure> {
+    let key = signing_key(vector)?;
+    let native = request::native_http(http).map_err(|error| Failure::Vault(error.message))?;
+    let (presented, unsigned) =
+        venue::split(venue, native).map_err(|error| Failure::Vault(error.to_string()))?;
+    let signature = presented.signature.unwrap_or_default();
+    let verifies = |unsigned: &venue::Unsigned| {
+        !unsigned.takes_signature()
+            || key.sign(&venue::signing_input(unsigned, &presented.api_key)) == signature
+    };
+    for spelling in unsigned.spellings() {
+        let candidate = unsigned.clone().spelled(spelling);
+        if verifies(&candidate) {
+            let name = serde_json::to_value(spelling).ok();
+            let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+            return Ok((candidate, name));
+        }
+    }
+    let made = key.sign(&venue::signing_input(&unsigned, &presented.api_key));
+    Err(differs("signature", &crate::hex(&signature), &crate::hex(&made)))
+}
+
+fn compare_http(expected: &Value, original: &HttpMessage, ready: &ReadyRequest) -> Result<Passed, Failure> {
+    same("method", text(expected, "method")?, &ready.method)?;
+    same("url", text(expected, "url")?, &ready.url)?;
+    same("body", &original.body, &ready.body)?;
+    for (name, value) in &original.headers {
+        let made = ready.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        let made = made.and_then(|(_, value)| value.as_str()).unwrap_or("(absent)");
+        same(&format!("header {name}"), value, made)?;
+    }
+    for name in ready.headers.keys() {
+        if !original.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+            return Err(differs(&format!("header {name}"), "(absent)", "present"));
+        }
+    }
+    Ok(Passed::Equal)
+}
+
+fn check_frame(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -> Result<Passed, Failure> {
+    let (path, text) = if let Some(params) = expected.get("ws_params") {
+        let kind = vector["request"]["kind"].as_str().ok_or(Failure::Format("request.kind"))?;
+        let method = kind.rsplit(' ').next().unwrap_or(kind);
+        let path = if kind.contains("fapi") { "/ws-fapi/v1" } else { "/ws-api/v3" };
+        (path.to_owned(), serde_json::json!({ "id": "1", "method": method, "params": params }).to_string())
+    } else {
+        let message = expected.get("ws_message").ok_or(Failure::Format("expected"))?;
+        let url = expected.get("ws_url").and_then(Value::as_str).ok_or(Failure::Format("expected.ws_url"))?;
+        (target_of(url).to_owned(), message.to_string())
+    };
+    let frame = StreamFrame { path, text: text.clone(), spelling: None };
+    let (way, unsigned) =
+        request::from_frame(venue, &frame).map_err(|error| Failure::Vault(error.message))?;
+    let ready = finish(signer, venue, way, unsigned)?;
+    same("frame", &text, &ready.body)?;
+    Ok(Passed::Equal)
+}
+
+fn finish(
+    signer: &Signer,
+    venue: Venue,
+    way: request::Way,
+    unsigned: venue::Unsigned,
+) -> Result<ReadyRequest, Failure> {
+    let intent = venue::decode(&unsigned).map_err(|error| Failure::Vault(error.to_string()))?;
+    let asked = Asked { bot: bot(), account: account(), venue, unsigned, extras: Vec::new(), way };
+    let (ready, _) = signer.finish(&intent, &asked).map_err(|error| Failure::Vault(error.message))?;
+    Ok(ready)
+}
+
+fn signer(vector: &Value, venue: Venue) -> Result<Signer, Failure> {
+    let api_key = credential(vector, &["apiKey"])?.to_owned();
+    let signing = signing_key(vector)?;
+    let description = KeyDescription {
+        key_id: KeyDescription::key_id(&api_key),
+        venue,
+        account: account(),
+        role: Role::Trade,
+        algorithm: String::new(),
+        added_at: Timestamp::default(),
+        stage: KeyStage::Active,
+    };
+    Ok(Signer::with_keys(vec![VenueKey { description, api_key, signing }], bases(vector, venue)))
+}
+
+fn signing_key(vector: &Value) -> Result<SigningKey, Failure> {
+    let secret = credential(vector, &["secret", "privateKey", "pem"])?;
+    SigningKey::parse(&SecretText::new(secret.to_owned())).map_err(|error| Failure::Vault(error.to_string()))
+}
+
+/// The vector's own host for every part of the venue, so that the URL comes out as it went in.
+fn bases(vector: &Value, venue: Venue) -> BaseUrls {
+    let url = vector["expected"]["url"].as_str().unwrap_or_default();
+    let base = &url[..url.len() - target_of(url).len()];
+    let surfaces = [Surface::Spot, Surface::UsdMargined, Surface::CoinMargined, Surface::V5];
+    let hosts = surfaces.into_iter().map(|surface| (surface, base.to_owned())).collect();
+    BaseUrls([(venue, hosts)].into())
+}
+
+fn http_message(expected: &Value) -> Result<HttpMessage, Failure> {
+    let headers = expected.get("headers").and_then(Value::as_object);
+    let headers = headers
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect::<Option<_>>()
+        .ok_or(Failure::Format("expected.headers"))?;
+    Ok(HttpMessage {
+        method: text(expected, "method")?.to_owned(),
+        target: target_of(text(expected, "url")?).to_owned(),
+        headers,
+        body: expected.get("body").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        spelling: None,
+    })
+}
+
+fn target_of(url: &str) -> &str {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    url[after_scheme..].find('/').map_or("/", |at| &url[after_scheme + at..])
+}
+
+fn text<'a>(value: &'a Value, field: &'static str) -> Result<&'a str, Failure> {
+    value.get(field).and_then(Value::as_str).ok_or(Failure::Format(field))
+}
+
+fn credential<'a>(vector: &'a Value, names: &[&str]) -> Result<&'a str, Failure> {
+    let credentials = vector.get("credentials").ok_or(Failure::Format("credentials"))?;
+    names
+        .iter()
+        .find_map(|name| credentials.get(name).and_then(Value::as_str))
+        .ok_or(Failure::Format("credentials"))
+}
+
+fn same(part: &str, expected: &str, made: &str) -> Result<(), Failure> {
+    if expected == made { Ok(()) } else { Err(differs(part, expected, made)) }
+}
+
+fn differs(part: &str, expected: &str, made: &str) -> Failure {
+    Failure::Differs { part: part.to_owned(), expected: expected.to_owned(), made: made.to_owned() }
+}
+
+fn account() -> AccountName {
+    AccountName::new("vector").expect("a plain name")
+}
+
+fn bot() -> BotName {
+    BotName::new("vector").expect("a plain name")
+}
