@@ -1,0 +1,35 @@
+//! The process that makes each record durable before the vault lets a signature go, puts the
+//! leaves in order, and serves proofs.
+//!
+//! The folder holds:
+//!
+//! - `segments/`: the truth. Append-only frames of bodies and leaves. A torn write that a crash left
+//!   is moved to `segments/torn-…`, never deleted.
+//! - `log.pub`: the log's public key. The private one lies where [`Config::key`] says.
+//! - `checkpoint` and `tile/`: what outsiders read, in C2SP's formats. Made from the segments.
+//! - `index.sqlite`: for listings. Made from the segments.
+//! - `LOCK`: held by the one writer.
+
+mod appender;
+mod error;
+mod folder;
+mod index;
+mod key;
+mod lock;
+mod log;
+mod publish;
+mod reader;
+mod recover;
+mod segment;
+mod server;
+mod state;
+pub mod storage;
+pub mod wire;
+
+pub use error::JournalError;
+pub use folder::{Folder, Located, Location, Records};
+pub use index::{Entry, Filter, Index};
+pub use key::LogSigner;
+pub use lock::Lock;
+pub use log::{Log, Recovered, Torn, rebuild};
+pub use server::{Config, Listen, open_dir, rebuild_dir, run};
