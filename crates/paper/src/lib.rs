@@ -1,0 +1,3 @@
+//! A local venue.
+pub mod exchange;
+mod num;
