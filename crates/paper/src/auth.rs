@@ -39,7 +39,9 @@ impl Verifier {
     pub(crate) fn verify(&self, message: &[u8], signature: &str) -> bool {
         match self {
             Self::Hmac(secret) => {
-                let (Ok(mut mac), Ok(bytes)) = (Hmac::<Sha256>::new_from_slice(secret), hex::decode(signature)) else {
+                let (Ok(mut mac), Ok(bytes)) =
+                    (Hmac::<Sha256>::new_from_slice(secret), hex::decode(signature))
+                else {
                     return false;
                 };
                 mac.update(message);

@@ -43,7 +43,11 @@ struct Steps {
 }
 
 /// Answers one control request.
-pub(crate) async fn answer(fronts: Arc<[Arc<Front>]>, request: Request<Incoming>, _peer: SocketAddr) -> Response {
+pub(crate) async fn answer(
+    fronts: Arc<[Arc<Front>]>,
+    request: Request<Incoming>,
+    _peer: SocketAddr,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = read_body(body).await.unwrap_or_default();
     let result = match (parts.method.as_str(), parts.uri.path()) {

@@ -15,11 +15,11 @@ use trading::{Decimal, Market, Venue};
 
 use crate::auth::Keys;
 use crate::config::Config;
-use crate::exchange::{Command, Exchange, InstrumentSpec, MAX_LEVERAGE, Recording, Rules};
+use crate::control;
+use crate::exchange::{Command, Exchange, InstrumentSpec, Recording, Rules};
 use crate::num::constant;
 use crate::server::{answer, serve};
 use crate::state::{Front, now_ms};
-use crate::control;
 
 /// Largest configured balance, so that sums stay exact.
 const MAX_BALANCE: i64 = 1_000_000_000_000;
@@ -174,16 +174,18 @@ fn rules(venue: Venue) -> Rules {
         Venue::Binance => Rules {
             unified: false,
             client_ids_once: false,
+            spot_fee: constant("0.001"),
             maker_fee: constant("0.0002"),
             taker_fee: constant("0.0005"),
-            leverage: 20.min(MAX_LEVERAGE),
+            leverage: 20,
         },
         Venue::Bybit => Rules {
             unified: true,
             client_ids_once: true,
+            spot_fee: constant("0.001"),
             maker_fee: constant("0.0002"),
             taker_fee: constant("0.00055"),
-            leverage: 10.min(MAX_LEVERAGE),
+            leverage: 10,
         },
     }
 }
@@ -202,8 +204,8 @@ fn check_instrument(spec: &InstrumentSpec) -> Result<(), Error> {
 
 fn recording(config: &Config, symbol: &str) -> Result<Recording, Error> {
     let Some(path) = &config.prices else { return Ok(Recording::default()) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::PriceFile { path: path.clone(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::PriceFile { path: path.clone(), source })?;
     Recording::parse(&text, symbol).map_err(|line| Error::PriceLine { path: path.clone(), line })
 }
 

@@ -41,12 +41,26 @@ pub struct Rules {
     /// A client order id may not come again while its order is remembered (Bybit), rather than only
     /// while it is open (Binance).
     pub client_ids_once: bool,
-    /// Share of the value a resting order pays.
+    /// Share of the value every spot order pays.
+    pub spot_fee: Decimal,
+    /// Share of the value a resting linear order pays.
     pub maker_fee: Decimal,
-    /// Share of the value a taking order pays.
+    /// Share of the value a taking linear order pays.
     pub taker_fee: Decimal,
     /// Leverage before it is set.
     pub leverage: u32,
+}
+
+impl Rules {
+    /// Share of the value an order pays.
+    #[must_use]
+    pub fn fee(&self, market: Market, maker: bool) -> Decimal {
+        match (market, maker) {
+            (Market::Spot, _) => self.spot_fee,
+            (_, true) => self.maker_fee,
+            (_, false) => self.taker_fee,
+        }
+    }
 }
 
 /// One instrument: its filters, its book, its prices.

@@ -16,7 +16,7 @@ impl Exchange {
         let Some(mut order) = self.orders.remove(&id) else { return };
         let spec = &self.listings[order.request.instrument].spec;
         let value = num::mul(trade.price, trade.quantity);
-        let rate = if maker { self.rules.maker_fee } else { self.rules.taker_fee };
+        let rate = self.rules.fee(spec.market, maker);
         let on_spot = spec.market == Market::Spot;
         let paid_in_base = on_spot && order.request.side == Side::Buy;
         let (basis, fee_asset) =
