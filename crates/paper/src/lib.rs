@@ -6,6 +6,9 @@
 //!
 //! [`exchange`] is a pure state machine; the fronts give it HTTP, WebSocket and each venue's words.
 
+// Venue rows have many fields, and `json!` recurses once a token.
+#![recursion_limit = "256"]
+
 mod auth;
 mod binance;
 mod bybit;

@@ -6,7 +6,7 @@ use trading::{Decimal, Market, Side};
 use super::orders::{side, status, time_in_force};
 use super::public::{interval_ms, levels, text};
 use crate::exchange::{
-    Cause, Event, Exchange, Fill, Listing, OrderState, PublicTrade, Size, Status, price_of,
+    Cause, Event, Exchange, Fill, Listing, OrderState, PublicTrade, Size, Status, difference, price_of,
 };
 use crate::num;
 
@@ -296,11 +296,4 @@ impl Channel {
 
 fn snapshot(listing: &Listing, side: Side) -> Vec<(i64, i64)> {
     listing.book.levels(side).take(DIFF_LEVELS).collect()
-}
-
-/// Levels that differ: gone ones with zero lots, then new and changed ones.
-pub(crate) fn difference(before: &[(i64, i64)], after: &[(i64, i64)]) -> Vec<(i64, i64)> {
-    let known = |levels: &[(i64, i64)], price| levels.iter().any(|level| level.0 == price);
-    let gone = before.iter().filter(|level| !known(after, level.0)).map(|level| (level.0, 0));
-    gone.chain(after.iter().filter(|level| !before.contains(level)).copied()).collect()
 }

@@ -113,11 +113,6 @@ impl Book {
         }
     }
 
-    /// Whether an order of `side` at `limit` would trade at once.
-    pub(crate) fn crosses(&self, side: Side, limit: i64) -> bool {
-        self.best(opposite(side)).is_some_and(|(price, _)| acceptable(side, limit, price))
-    }
-
     /// What an order of `side` for up to `lots` would take, no further than `limit`.
     pub(crate) fn sweep(&self, side: Side, lots: i64, limit: Option<i64>) -> Sweep {
         let mut sweep = Sweep::default();
@@ -172,6 +167,13 @@ impl Book {
             Side::Sell => &mut self.asks,
         }
     }
+}
+
+/// Levels that differ: gone ones with zero lots, then new and changed ones.
+pub(crate) fn difference(before: &[(i64, i64)], after: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let known = |levels: &[(i64, i64)], price| levels.iter().any(|level| level.0 == price);
+    let gone = before.iter().filter(|level| !known(after, level.0)).map(|level| (level.0, 0));
+    gone.chain(after.iter().filter(|level| !before.contains(level)).copied()).collect()
 }
 
 /// The other side.

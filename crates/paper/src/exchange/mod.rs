@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use trading::{Decimal, Market};
 
 pub(crate) use account::Account;
-pub(crate) use book::{Book, opposite};
+pub(crate) use book::{Book, difference, opposite};
 pub use prices::Recording;
 pub(crate) use prices::{Candle, Random, Tape, price_of};
 pub use types::{
