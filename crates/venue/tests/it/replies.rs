@@ -33,11 +33,9 @@ fn binance_acknowledgements() {
     let stream = read(Transport::Stream, r#"{"id":1,"status":200,"result":{"orderId":28}}"#);
     assert_eq!(ids(&stream[0]).0, Some("28"));
     let rejected = Outcome::Rejected { code: "-2010".into(), message: "no".into() };
-    assert_eq!(read(Transport::Http(400), r#"{"code":-2010,"msg":"no"}"#), [rejected.clone()]);
-    assert_eq!(
-        read(Transport::Stream, r#"{"id":1,"status":400,"error":{"code":-2010,"msg":"no"}}"#),
-        [rejected.clone()]
-    );
+    assert_eq!(read(Transport::Http(400), r#"{"code":-2010,"msg":"no"}"#)[0], rejected);
+    let refused = read(Transport::Stream, r#"{"id":1,"status":400,"error":{"code":-2010,"msg":"no"}}"#);
+    assert_eq!(refused[0], rejected);
     for (status, body) in [
         (503, "{}"),
         (200, "not json"),
