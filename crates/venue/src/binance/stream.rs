@@ -124,12 +124,12 @@ fn is_stream_method(method: &str) -> bool {
     matches!(method, "SUBSCRIBE" | "UNSUBSCRIBE" | "LIST_SUBSCRIPTIONS" | "GET_PROPERTY" | "SET_PROPERTY")
 }
 
-/// The range of `part`, which must be borrowed from `text`.
-fn range_in(text: &str, part: &std::borrow::Cow<'_, str>) -> Option<Range<usize>> {
-    let std::borrow::Cow::Borrowed(part) = part else { return None };
-    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+/// The range of a text in `frame`, from which it must be borrowed.
+fn range_in(frame: &str, value: &Value<'_>) -> Option<Range<usize>> {
+    let Value::Text(std::borrow::Cow::Borrowed(part)) = value else { return None };
+    let start = part.as_ptr().addr().checked_sub(frame.as_ptr().addr())?;
     let range = start..start + part.len();
-    (text.get(range.clone())? == *part).then_some(range)
+    (frame.get(range.clone())? == *part).then_some(range)
 }
 
 /// Reads a frame. `Ok(None)` means that it is harmless and can be relayed as it is.
@@ -157,13 +157,11 @@ pub(crate) fn split(surface: Surface, text: &str) -> Result<Option<(Presented, C
     if is_harmless(method) && key.is_none() && signature.is_none() {
         return Ok(None);
     }
-    let span = |name: &'static str, value: Option<&Value<'_>>| match value {
-        None => Ok(None),
-        Some(Value::Text(value)) => match range_in(text, value) {
-            Some(range) => Ok(Some((range, value.to_string()))),
-            None => Err(malformed(name, "has escapes")),
-        },
-        Some(_) => Err(malformed(name, "is no text")),
+    let span = |name: &'static str, value: Option<&Value<'_>>| {
+        let Some(value) = value else { return Ok(None) };
+        let Value::Text(part) = value else { return Err(malformed(name, "is no text")) };
+        let range = range_in(text, value).ok_or(malformed(name, "has escapes"))?;
+        Ok(Some((range, part.to_string())))
     };
     let (key, signature) = (span("apiKey", key)?, span("signature", signature)?);
     if signature.is_some() && key.is_none() {
@@ -178,7 +176,7 @@ pub(crate) fn split(surface: Surface, text: &str) -> Result<Option<(Presented, C
         sent_at: number("timestamp").and_then(read_timestamp),
         recv_window_ms: number("recvWindow").and_then(read_whole),
         spelling: Spelling::Wire,
-        ..cut(text, key.map(|(range, _)| range), signature.map(|(range, _)| range))
+        ..cut(text, key.as_ref().map(|(range, _)| range), signature.as_ref().map(|(range, _)| range))
     };
     Ok(Some((presented, call)))
 }
@@ -209,9 +207,9 @@ fn id_text(value: &Value<'_>) -> String {
 }
 
 /// Empties the two values, and says where they were.
-fn cut(text: &str, key: Option<Range<usize>>, signature: Option<Range<usize>>) -> Call {
+fn cut(text: &str, key: Option<&Range<usize>>, signature: Option<&Range<usize>>) -> Call {
     let mut rest = text.to_owned();
-    let mut spans: Vec<Range<usize>> = key.iter().chain(&signature).cloned().collect();
+    let mut spans: Vec<Range<usize>> = key.into_iter().chain(signature).cloned().collect();
     spans.sort_by_key(|span| std::cmp::Reverse(span.start));
     for span in &spans {
         rest.replace_range(span.clone(), "");
@@ -226,8 +224,8 @@ fn cut(text: &str, key: Option<Range<usize>>, signature: Option<Range<usize>>) -
         surface: Surface::Spot,
         id: None,
         method: String::new(),
-        key: key.as_ref().map(moved),
-        signature: signature.as_ref().map(moved),
+        key: key.map(moved),
+        signature: signature.map(moved),
         spelling: Spelling::Wire,
         sent_at: None,
         recv_window_ms: None,

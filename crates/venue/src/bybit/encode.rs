@@ -21,7 +21,7 @@ enum Member {
 
 type Members = Vec<(&'static str, Member)>;
 
-fn text(value: impl ToString) -> Member {
+fn text<T: ToString + ?Sized>(value: &T) -> Member {
     Member::Text(value.to_string())
 }
 
@@ -132,7 +132,7 @@ fn place(order: &Order) -> Result<Members, Unencodable> {
     }
     push_amount(&mut members, order, spot)?;
     match (order.price, limit) {
-        (Some(price), true) => members.push(("price", text(price))),
+        (Some(price), true) => members.push(("price", text(&price))),
         (None, false) => {}
         (None, true) => return Err(Unencodable::new("price", "is missing")),
         (Some(_), false) => return Err(Unencodable::new("price", "has no meaning for this order type")),
@@ -155,13 +155,13 @@ fn push_amount(members: &mut Members, order: &Order, spot: bool) -> Result<(), U
     let market_order = !order.order_type.has_limit_price();
     match order.amount {
         Amount::Base(quantity) => {
-            members.push(("qty", text(quantity)));
+            members.push(("qty", text(&quantity)));
             if spot && market_order {
                 members.push(("marketUnit", text("baseCoin")));
             }
         }
         Amount::Quote(notional) if spot && market_order => {
-            members.push(("qty", text(notional)));
+            members.push(("qty", text(&notional)));
             members.push(("marketUnit", text("quoteCoin")));
         }
         Amount::Quote(_) => {
@@ -203,7 +203,7 @@ fn push_trigger(members: &mut Members, order: &Order, spot: bool) -> Result<(), 
         }
     };
     let price = order.trigger_price.ok_or(Unencodable::new("trigger_price", "is missing"))?;
-    members.push(("triggerPrice", text(price)));
+    members.push(("triggerPrice", text(&price)));
     if order.instrument.market == Market::Option {
         return Err(Unencodable::new("trigger_price", "is not for options"));
     }
@@ -256,11 +256,11 @@ fn amend(amendment: &Amendment) -> Result<Members, Unencodable> {
     let mut members = cancel(&amendment.instrument, &amendment.target)?;
     match amendment.amount {
         None => {}
-        Some(Amount::Base(quantity)) => members.push(("qty", text(quantity))),
+        Some(Amount::Base(quantity)) => members.push(("qty", text(&quantity))),
         Some(_) => return Err(Unencodable::new("amount", "must be a base quantity")),
     }
-    members.extend(amendment.price.map(|price| ("price", text(price))));
-    members.extend(amendment.trigger_price.map(|price| ("triggerPrice", text(price))));
+    members.extend(amendment.price.map(|price| ("price", text(&price))));
+    members.extend(amendment.trigger_price.map(|price| ("triggerPrice", text(&price))));
     Ok(members)
 }
 

@@ -6,3 +6,4 @@ mod replies;
 mod streams;
 mod support;
 mod vectors;
+mod wire;

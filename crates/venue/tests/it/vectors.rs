@@ -28,7 +28,7 @@ fn vectors(name: &str) -> Vec<Value> {
 }
 
 /// Checks bytes and signature, and returns the unsigned request.
-fn check(vector: &Value, presented: &Presented, unsigned: Unsigned) -> (Unsigned, Option<Signed>) {
+fn check(vector: &Value, presented: &Presented, unsigned: &Unsigned) -> (Unsigned, Option<Signed>) {
     let id = vector["id"].as_str().expect("an id");
     let api_key = vector["credentials"]["apiKey"].as_str().expect("a key");
     let key = Key::read(vector["credentials"]["secret"].as_str().expect("a secret"));
@@ -50,12 +50,12 @@ fn check(vector: &Value, presented: &Presented, unsigned: Unsigned) -> (Unsigned
     (spelled, Some(out))
 }
 
-fn check_http(venue: Venue, vector: &Value, request: HttpRequest) {
+fn check_http(venue: Venue, vector: &Value, request: &HttpRequest) {
     let id = vector["id"].as_str().expect("an id");
     let path = request.path().to_owned();
     let (presented, unsigned) = split(venue, request.clone()).expect(id);
-    let (unsigned, out) = check(vector, &presented, unsigned);
-    assert_eq!(out.and_then(Signed::http).as_ref(), Some(&request), "{id}");
+    let (unsigned, out) = check(vector, &presented, &unsigned);
+    assert_eq!(out.and_then(Signed::http).as_ref(), Some(request), "{id}");
     let clock = vector["clock_ms"].as_u64().expect("a clock");
     assert_eq!(unsigned.sent_at().map(trading::Timestamp::as_ms), Some(clock), "{id}");
     match decode(&unsigned) {
@@ -99,7 +99,7 @@ fn binance_vectors() {
     for vector in vectors("binance.json") {
         let expected = &vector["expected"];
         if let Some(request) = wire(expected) {
-            check_http(Venue::Binance, &vector, request);
+            check_http(Venue::Binance, &vector, &request);
             continue;
         }
         let id = vector["id"].as_str().expect("an id");
@@ -110,7 +110,7 @@ fn binance_vectors() {
         let StreamMessage::Request(presented, unsigned) = split_message(stream, &frame).expect(id) else {
             panic!("{id} is harmless")
         };
-        let (unsigned, out) = check(&vector, &presented, unsigned);
+        let (unsigned, out) = check(&vector, &presented, &unsigned);
         assert_eq!(out.and_then(Signed::message), Some(frame), "{id}");
         assert_eq!(unsigned.request_id(), Some("\"7\""));
         let intent = decode(&unsigned).expect(id);
@@ -123,7 +123,7 @@ fn bybit_vectors() {
     for vector in vectors("bybit.json") {
         let expected = &vector["expected"];
         if let Some(request) = wire(expected) {
-            check_http(Venue::Bybit, &vector, request);
+            check_http(Venue::Bybit, &vector, &request);
             continue;
         }
         let id = vector["id"].as_str().expect("an id");
@@ -133,7 +133,7 @@ fn bybit_vectors() {
         else {
             panic!("{id} is harmless")
         };
-        let (unsigned, out) = check(&vector, &presented, unsigned);
+        let (unsigned, out) = check(&vector, &presented, &unsigned);
         assert_eq!(out.and_then(Signed::message), Some(frame), "{id}");
         assert!(matches!(decode(&unsigned), Ok(Intent::StreamLogin { .. })), "{id}");
     }
