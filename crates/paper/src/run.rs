@@ -16,7 +16,7 @@ use trading::{Decimal, Market, Venue};
 use crate::auth::Keys;
 use crate::config::Config;
 use crate::control;
-use crate::exchange::{Command, Exchange, InstrumentSpec, Recording, Rules};
+use crate::exchange::{Exchange, InstrumentSpec, Recording, Rules};
 use crate::num::constant;
 use crate::server::{answer, serve};
 use crate::state::{Front, now_ms};
@@ -129,7 +129,7 @@ async fn keep_stepping(fronts: &[Arc<Front>], tick_ms: u64) {
     loop {
         ticks.tick().await;
         for front in fronts {
-            let _never_rejected = front.apply(Command::Step);
+            front.step();
         }
     }
 }

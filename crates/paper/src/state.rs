@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
-use trading::Venue;
+use trading::{Market, Venue};
 
 use crate::auth::Keys;
 use crate::exchange::{Command, Event, Exchange, Reject};
@@ -118,6 +118,8 @@ pub(crate) struct Front {
     pub weight_per_minute: u32,
     pub orders_per_second: u32,
     pub listen_keys: Mutex<BTreeMap<String, ListenKey>>,
+    /// Binance's cancel-on-silence timers: account and instrument to the time they fire.
+    pub countdowns: Mutex<BTreeMap<(usize, usize), u64>>,
     exchange: Mutex<Exchange>,
     events: broadcast::Sender<Arc<Vec<Event>>>,
     windows: Mutex<Windows>,
@@ -134,6 +136,7 @@ impl Front {
             weight_per_minute: limits.0,
             orders_per_second: limits.1,
             listen_keys: Mutex::default(),
+            countdowns: Mutex::default(),
             exchange: Mutex::new(exchange),
             events: broadcast::channel(BACKLOG).0,
             windows: Mutex::default(),
@@ -170,6 +173,25 @@ impl Front {
             _ => {}
         }
         outcome.result
+    }
+
+    /// Moves the market on by one step and fires the timers that are due.
+    pub(crate) fn step(&self) {
+        let _never_rejected = self.apply(Command::Step);
+        let now = now_ms();
+        let mut due = Vec::new();
+        lock(&self.countdowns).retain(|owner, fires_ms| {
+            let waits = *fires_ms > now;
+            if !waits {
+                due.push(*owner);
+            }
+            waits
+        });
+        for (account, instrument) in due {
+            let command =
+                Command::CancelAll { account, market: Market::Linear, instrument: Some(instrument) };
+            let _never_rejected = self.apply(command);
+        }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {

@@ -212,10 +212,17 @@ fn futures(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) 
         ("GET", "v1/multiAssetsMargin") => signed(Scope::Read).map(|_| json!({ "multiAssetsMargin": false })),
         ("GET", "v1/symbolConfig" | "v1/income") => signed(Scope::Read).map(|_| json!([])),
         ("POST", "v1/countdownCancelAll") => {
-            signed(Scope::Trade)?;
-            Ok(
-                json!({ "symbol": params.require("symbol")?, "countdownTime": params.require("countdownTime")? }),
-            )
+            let key = signed(Scope::Trade)?;
+            let instrument = public::instrument(&front.exchange(), LINEAR, params)?;
+            params.require("countdownTime")?;
+            let silence = params.integer("countdownTime")?.unwrap_or(0);
+            let mut countdowns = lock(&front.countdowns);
+            if silence == 0 {
+                countdowns.remove(&(key.account, instrument));
+            } else {
+                countdowns.insert((key.account, instrument), now.saturating_add(silence));
+            }
+            Ok(json!({ "symbol": params.get("symbol"), "countdownTime": silence.to_string() }))
         }
         (_, "v1/listenKey") => {
             let key = known_key(front, raw.header("x-mbx-apikey"), raw.peer, Scope::Read)?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use trading::{Decimal, Market, Side, TimeInForce};
 
-use super::params::{Failure, Params};
+use super::params::{Failure, Params, missing};
 use super::public::{instrument, text};
 use crate::auth::Key;
 use crate::exchange::{
@@ -132,7 +132,7 @@ fn parse(front: &Front, key: &Key, market: Market, params: &Params, algo: bool) 
         (Some(quantity), None) => Size::Base(quantity),
         (None, Some(amount)) if market == Market::Spot && kind.name == "MARKET" => Size::Quote(amount),
         (None, None) if algo && params.flag("closePosition") => whole_position(front, key, instrument)?,
-        (None, None) => return Err(params.require("quantity").unwrap_err()),
+        (None, None) => return Err(missing("quantity")),
         _ => {
             let words =
                 "Combination of optional parameters invalid. Recommendation: 'quantity' or 'quoteOrderQty'";
@@ -141,7 +141,7 @@ fn parse(front: &Front, key: &Key, market: Market, params: &Params, algo: bool) 
     };
     let (time_in_force, post_only) = match params.get("timeInForce") {
         _ if kind.name == "LIMIT_MAKER" => (TimeInForce::GoodTillCancel, true),
-        None if kind.limited => return Err(params.require("timeInForce").unwrap_err()),
+        None if kind.limited => return Err(missing("timeInForce")),
         Some("GTC" | "GTD") | None => (TimeInForce::GoodTillCancel, false),
         Some("IOC") => (TimeInForce::ImmediateOrCancel, false),
         Some("FOK") => (TimeInForce::FillOrKill, false),
@@ -357,7 +357,7 @@ pub(crate) fn list(
     let wanted = match params.get("symbol") {
         Some(_) => Some(instrument(&exchange, market, params)?),
         None if open => None,
-        None => return Err(params.require("symbol").unwrap_err()),
+        None => return Err(missing("symbol")),
     };
     let (from_id, limit) = (params.integer("orderId")?.unwrap_or(0), params.limit(500, 1_000)?);
     let (from, to) =
@@ -409,7 +409,7 @@ pub(crate) fn cancel_replace(front: &Front, key: &Key, params: &Params) -> Resul
     let target = match (params.integer("cancelOrderId")?, params.get("cancelOrigClientOrderId")) {
         (Some(id), _) => Target::Id(id),
         (None, Some(client)) => Target::Client(client.to_owned()),
-        (None, None) => return Err(params.require("cancelOrderId").unwrap_err()),
+        (None, None) => return Err(missing("cancelOrderId")),
     };
     let failed = |reject| failure(Market::Spot, reject);
     let command = Command::Cancel { account: key.account, instrument: request.instrument, target };
@@ -477,10 +477,12 @@ pub(crate) fn batch(front: &Front, key: &Key, method: &str, params: &Params) -> 
 fn cancel_legs(params: &Params) -> Result<Vec<Params>, Failure> {
     let symbol = params.require("symbol")?;
     let illegal = |_| Failure::new(-1130, "Data sent for parameter 'orderIdList' is not valid.");
+    // ccxt sends these names in lower case, which Binance takes too.
+    let either = |name: &str| params.get(name).or_else(|| params.get(&name.to_ascii_lowercase()));
     let ids: Vec<u64> =
-        params.get("orderIdList").map_or(Ok(Vec::new()), serde_json::from_str).map_err(illegal)?;
+        either("orderIdList").map_or(Ok(Vec::new()), serde_json::from_str).map_err(illegal)?;
     let clients: Vec<String> =
-        params.get("origClientOrderIdList").map_or(Ok(Vec::new()), serde_json::from_str).map_err(illegal)?;
+        either("origClientOrderIdList").map_or(Ok(Vec::new()), serde_json::from_str).map_err(illegal)?;
     let by_id = ids.into_iter().map(|id| json!({ "symbol": symbol, "orderId": id }));
     let by_client =
         clients.into_iter().map(|client| json!({ "symbol": symbol, "origClientOrderId": client }));

@@ -78,10 +78,7 @@ impl Params {
     }
 
     pub(crate) fn require(&self, name: &str) -> Result<&str, Failure> {
-        self.get(name).ok_or_else(|| {
-            let text = format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
-            Failure::new(-1102, text)
-        })
+        self.get(name).ok_or_else(|| missing(name))
     }
 
     pub(crate) fn decimal(&self, name: &str) -> Result<Option<Decimal>, Failure> {
@@ -117,6 +114,11 @@ impl Params {
         pairs.sort();
         pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
     }
+}
+
+/// What a request without a parameter it needs is told.
+pub(crate) fn missing(name: &str) -> Failure {
+    Failure::new(-1102, format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed."))
 }
 
 fn illegal(name: &str) -> Failure {

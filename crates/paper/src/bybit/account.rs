@@ -92,7 +92,7 @@ pub(crate) fn fee_rate(front: &Front, fields: &Fields) -> Result<Value, Failure>
             "takerFeeRate": rules.fee(market, false),
         })
     });
-    Ok(list(market, rows.collect()))
+    Ok(list(market, rows))
 }
 
 /// A position as REST and streams show it.

@@ -37,8 +37,8 @@ pub(crate) fn chosen(exchange: &Exchange, market: Market, fields: &Fields) -> Re
     Ok(listings.filter(|(_, listing)| listing.spec.market == market).map(|(at, _)| at).collect())
 }
 
-pub(crate) fn list(market: Market, rows: Vec<Value>) -> Value {
-    json!({ "category": category(market), "list": rows, "nextPageCursor": "" })
+pub(crate) fn list(market: Market, rows: impl IntoIterator<Item = Value>) -> Value {
+    json!({ "category": category(market), "list": Value::from_iter(rows), "nextPageCursor": "" })
 }
 
 pub(crate) fn instruments_info(exchange: &Exchange, fields: &Fields) -> Result<Value, Failure> {
@@ -50,7 +50,7 @@ pub(crate) fn instruments_info(exchange: &Exchange, fields: &Fields) -> Result<V
     let listings = chosen(exchange, market, fields)?.into_iter().map(|at| &exchange.listings()[at]);
     let listings = listings.filter(|listing| base.as_ref().is_none_or(|base| *base == listing.spec.base));
     let describe = if market == Market::Spot { spot_info } else { linear_info };
-    Ok(list(market, listings.map(describe).collect()))
+    Ok(list(market, listings.map(describe)))
 }
 
 fn spot_info(listing: &Listing) -> Value {
@@ -91,7 +91,7 @@ fn linear_info(listing: &Listing) -> Value {
 pub(crate) fn tickers(exchange: &Exchange, fields: &Fields) -> Result<Value, Failure> {
     let market = fields.market()?;
     let rows = chosen(exchange, market, fields)?;
-    Ok(list(market, rows.into_iter().map(|at| ticker(&exchange.listings()[at])).collect()))
+    Ok(list(market, rows.into_iter().map(|at| ticker(&exchange.listings()[at]))))
 }
 
 pub(crate) fn ticker(listing: &Listing) -> Value {
@@ -196,7 +196,7 @@ pub(crate) fn recent_trades(exchange: &Exchange, fields: &Fields) -> Result<Valu
             "isRPITrade": false, "seq": trade.id.to_string(),
         })
     });
-    Ok(list(market, rows.collect()))
+    Ok(list(market, rows))
 }
 
 pub(crate) fn risk_limit(exchange: &Exchange, fields: &Fields) -> Result<Value, Failure> {
@@ -208,5 +208,5 @@ pub(crate) fn risk_limit(exchange: &Exchange, fields: &Fields) -> Result<Value, 
             "maxLeverage": MAX_LEVERAGE.to_string(), "mmDeduction": "",
         })
     });
-    Ok(list(market, rows.collect()))
+    Ok(list(market, rows))
 }

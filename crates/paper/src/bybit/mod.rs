@@ -64,6 +64,8 @@ fn route(front: &Front, raw: &Raw, path: &str, now: u64) -> Result<Option<Value>
     found.transpose()
 }
 
+/// What an endpoint does once the request is known to be its key's.
+type Act = fn(&Front, &Key, &Fields) -> Result<Value, Failure>;
 type Answer = Option<Result<Value, Failure>>;
 
 fn public(front: &Front, path: &str, fields: &Fields, now: u64) -> Answer {
@@ -87,7 +89,7 @@ fn public(front: &Front, path: &str, fields: &Fields, now: u64) -> Answer {
 }
 
 fn private(front: &Front, raw: &Raw, path: &str, fields: &Fields, now: u64) -> Answer {
-    let read: fn(&Front, &Key, &Fields) -> Result<Value, Failure> = match path {
+    let read: Act = match path {
         "order/realtime" => |front, key, fields| orders::query(front, key, fields, false),
         "order/history" => |front, key, fields| orders::query(front, key, fields, true),
         "execution/list" => orders::executions,
@@ -112,7 +114,7 @@ fn private(front: &Front, raw: &Raw, path: &str, fields: &Fields, now: u64) -> A
 }
 
 fn entry(front: &Front, raw: &Raw, path: &str, now: u64) -> Answer {
-    let (scope, act): (Scope, fn(&Front, &Key, &Fields) -> Result<Value, Failure>) = match path {
+    let (scope, act): (Scope, Act) = match path {
         "order/create" => (Scope::Trade, orders::create),
         "order/amend" => (Scope::Trade, orders::amend),
         "order/cancel" => (Scope::Trade, orders::cancel),

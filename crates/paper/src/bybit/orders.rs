@@ -245,16 +245,16 @@ pub(crate) fn query(front: &Front, key: &Key, fields: &Fields, closed: bool) -> 
             None => order.status.is_open() != closed,
         };
         let waiting = order.status == Status::Untriggered;
-        let fits = !(conditional_only && !waiting && order.status.is_open()) && !(plain_only && waiting);
+        let hidden = if waiting { plain_only } else { conditional_only && order.status.is_open() };
         is_named
-            && fits
+            && !hidden
             && exchange.listings()[at].spec.market == market
             && !(closed && order.status.is_open())
             && wanted.is_none_or(|wanted| wanted == at)
             && (from..=to).contains(&order.created_ms)
     });
     let limit = fields.limit(20, 50)?;
-    Ok(list(market, rows.take(limit).map(|order| render(&exchange, order)).collect()))
+    Ok(list(market, rows.take(limit).map(|order| render(&exchange, order))))
 }
 
 const fn status(order: &OrderState, market: Market) -> &'static str {
@@ -344,7 +344,7 @@ pub(crate) fn executions(front: &Front, key: &Key, fields: &Fields) -> Result<Va
             && (from..=to).contains(&fill.time_ms)
     });
     let limit = fields.limit(50, 100)?;
-    Ok(list(market, rows.take(limit).map(|fill| render_fill(&exchange, fill)).collect()))
+    Ok(list(market, rows.take(limit).map(|fill| render_fill(&exchange, fill))))
 }
 
 /// A fill as REST and streams show it.

@@ -56,7 +56,9 @@ pub(crate) struct Fields(Value);
 impl Fields {
     pub(crate) fn from_query(query: &str) -> Self {
         let pairs = query.split('&').filter_map(|item| item.split_once('='));
-        Self(pairs.map(|(name, value)| (percent_decode(name), Value::String(percent_decode(value)))).collect())
+        Self(
+            pairs.map(|(name, value)| (percent_decode(name), Value::String(percent_decode(value)))).collect(),
+        )
     }
 
     pub(crate) fn from_body(body: &str) -> Result<Self, Failure> {
