@@ -58,7 +58,7 @@ pub(crate) fn append_form<'a>(fields: &mut Fields<'a>, text: &'a str) -> Result<
     for (key, value) in crate::form::pairs(text) {
         let value = value.ok_or_else(|| Undecodable::bad(key, "has no value"))?;
         let key = crate::form::decode(key).ok_or_else(|| Undecodable::bad(key, "is not valid text"))?;
-        if value.contains('=') && !value.starts_with('[') {
+        if value.contains('=') && key != "batchOrders" {
             return Err(Undecodable::bad(key, "holds a bare `=`"));
         }
         let value = crate::form::decode(value)

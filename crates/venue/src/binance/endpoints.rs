@@ -201,7 +201,8 @@ fn futures(method: Method, rest: &str) -> Option<Kind> {
     })
 }
 
-/// Whether anyone may ask this without a key: market data, which changes nothing.
+/// Whether anyone may ask this without a key: market data, which changes nothing. `historicalTrades`
+/// wants a key (but no signature), so it is a read.
 pub(crate) fn is_public(path: &str) -> bool {
     if let Some(rest) = path.strip_prefix("/api/v3/") {
         return matches!(
@@ -211,7 +212,6 @@ pub(crate) fn is_public(path: &str) -> bool {
                 | "exchangeInfo"
                 | "depth"
                 | "trades"
-                | "historicalTrades"
                 | "aggTrades"
                 | "klines"
                 | "uiKlines"
@@ -234,7 +234,6 @@ pub(crate) fn is_public(path: &str) -> bool {
                 | "v1/depth"
                 | "v1/rpiDepth"
                 | "v1/trades"
-                | "v1/historicalTrades"
                 | "v1/aggTrades"
                 | "v1/klines"
                 | "v1/continuousKlines"

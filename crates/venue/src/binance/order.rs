@@ -1,4 +1,14 @@
 //! One order, wherever it stands: a form, a leg of a batch, a stream call.
+//!
+//! What is decided here, and why:
+//! - `priceMatch` and `pegPriceType` are refused: they let the venue choose the price.
+//! - `selfTradePreventionMode` `TRANSFER` is refused: it moves balances between accounts.
+//! - `closePosition` is the whole position and can only reduce; so can selling LONG and buying SHORT in
+//!   hedge mode. Spot and margin have no reduce-only; margin's `AUTO_REPAY` does not count as one.
+//! - Margin's `sideEffectType` may borrow: that is what the margin market is, and a policy that does not
+//!   want it leaves the market out.
+//! - Booleans are `true` or `false`; Python's `True` is refused, since nobody can say what the venue makes
+//!   of it.
 
 use trading::{Amendment, Amount, Instrument, Market, Order, OrderType, Side, TimeInForce, Venue};
 

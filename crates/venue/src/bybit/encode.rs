@@ -275,6 +275,8 @@ fn cancel(instrument: &Instrument, target: &OrderReference) -> Result<Members, U
     Ok(members)
 }
 
+/// The scope. Bybit cancels linear orders by settle coin: without an instrument those settled in USDT,
+/// as its clients do; orders settled in USDC need their instrument, or the venue's own request.
 fn cancel_all(scope: &CancelAll) -> Result<Members, Unencodable> {
     if scope.market == Market::Margin {
         return Err(Unencodable::new("market", "of resting orders is named as spot on Bybit"));

@@ -98,6 +98,7 @@ fn binance_refuses_by_name() {
         ("selfTradePreventionMode", format!("{ORDER}&selfTradePreventionMode=TRANSFER")),
         ("recvWindow", format!("{ORDER}&recvWindow=60001")),
         ("newClientOrderId", format!("{ORDER}&newClientOrderId=a=b")),
+        ("newClientOrderId", format!("{ORDER}&newClientOrderId=[a=b]")),
         ("newClientOrderId", format!("{ORDER}&newClientOrderId=%ff")),
         ("symbol", ORDER.replace("BTCUSDT", "BTC%0AUSDT")),
         ("icebergQty", format!("{ORDER}&icebergQty")),
@@ -300,6 +301,10 @@ fn public_data_and_extras_are_recognised() {
     assert!(is_public(Venue::Binance, &get("/api/v3/exchangeInfo")));
     assert!(is_public(Venue::Binance, &get("/fapi/v1/premiumIndex?symbol=B")));
     assert!(!is_public(Venue::Binance, &get("/api/v3/account")));
+    let history = get("/api/v3/historicalTrades?symbol=B");
+    assert!(!is_public(Venue::Binance, &history));
+    let (_, keyed) = split(Venue::Binance, history).expect("well formed");
+    assert!(matches!(decode(&keyed), Ok(Intent::Read(_))));
     assert!(!is_public(Venue::Binance, &get("/api/v3/klines?signature=x")));
     assert!(is_public(Venue::Bybit, &get("/v5/market/tickers?category=spot")));
     assert!(!is_public(Venue::Bybit, &get("/v5/market/../order/realtime")));
