@@ -63,6 +63,12 @@ impl Approved {
     pub const fn recorded(&self) -> &Recorded {
         &self.recorded
     }
+
+    /// Gives up the ticket for what the record keeps.
+    #[must_use]
+    pub fn into_recorded(self) -> Recorded {
+        self.recorded
+    }
 }
 
 impl Denied {

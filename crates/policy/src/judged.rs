@@ -46,7 +46,7 @@ pub(crate) enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
     Fresh(Price),
-    Stale { was_ms: u64 },
+    Stale { price: Price, was_ms: u64 },
     Missing,
 }
 
@@ -67,15 +67,17 @@ impl Mark {
             None => Self::Missing,
             Some(mark) => match context.now.distance_ms(mark.at) {
                 age if age <= max_age_ms => Self::Fresh(mark.price),
-                was_ms => Self::Stale { was_ms },
+                was_ms => Self::Stale { price: mark.price, was_ms },
             },
         }
     }
 
-    const fn fresh(self) -> Option<Price> {
+    /// The price, however old: where none is needed, an old one only adds caution. Were it left
+    /// out, a shorter `max_mark_price_age_ms` would value sales lower and allow more.
+    const fn known(self) -> Option<Price> {
         match self {
-            Self::Fresh(price) => Some(price),
-            Self::Stale { .. } | Self::Missing => None,
+            Self::Fresh(price) | Self::Stale { price, .. } => Some(price),
+            Self::Missing => None,
         }
     }
 }
@@ -178,7 +180,7 @@ impl<'a> Judged<'a> {
     pub(crate) fn worst_price(&self) -> Option<Price> {
         let limit = self.limit_price();
         let worst = limit.max(self.trigger_price);
-        if limit.is_some() && self.side == Some(Side::Buy) { worst } else { worst.max(self.mark.fresh()) }
+        if limit.is_some() && self.side == Some(Side::Buy) { worst } else { worst.max(self.mark.known()) }
     }
 
     fn valued(mut self) -> Self {

@@ -127,6 +127,12 @@ impl Account {
         self.venue.limit
     }
 
+    /// The currency in which the account's budgets count.
+    #[must_use]
+    pub fn currency(&self) -> &str {
+        &self.currency
+    }
+
     /// The longest receive window a request may state, in milliseconds.
     #[must_use]
     pub const fn max_recv_window_ms(&self) -> u64 {

@@ -37,7 +37,14 @@ impl Preset {
             Self::Grid => include_str!("presets/grid.toml"),
             Self::Momentum => include_str!("presets/momentum.toml"),
         };
-        let text = template.replace("{account}", account.as_str()).replace("{venue}", venue.as_str());
+        let settings = match venue {
+            Venue::Binance => r#"["marginType", "dualSidePosition"]"#,
+            Venue::Bybit => r#"["mode", "setMarginMode"]"#,
+        };
+        let text = template
+            .replace("{account}", account.as_str())
+            .replace("{venue}", venue.as_str())
+            .replace("{settings}", settings);
         bots.iter()
             .fold(text, |text, bot| edit::add_bot(&text, bot, std::slice::from_ref(account)).unwrap_or(text))
     }

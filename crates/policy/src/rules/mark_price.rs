@@ -20,7 +20,7 @@ impl Rule for MarkPriceAge {
         match order.mark {
             _ if !order.needs_mark() => None,
             Mark::Fresh(_) => None,
-            Mark::Stale { was_ms } => Some(Denial::MarkPriceStale { was_ms, limit_ms: self.limit }),
+            Mark::Stale { was_ms, .. } => Some(Denial::MarkPriceStale { was_ms, limit_ms: self.limit }),
             Mark::Missing => Some(Denial::MarkPriceMissing { instrument: order.instrument.clone() }),
         }
     }
@@ -29,7 +29,7 @@ impl Rule for MarkPriceAge {
         let order = facts.order.as_ref()?;
         let mark = match order.mark {
             Mark::Fresh(price) => format!("mark price {price}"),
-            Mark::Stale { was_ms } => format!("mark price {was_ms} ms old"),
+            Mark::Stale { price, was_ms } => format!("mark price {price}, {was_ms} ms from now"),
             Mark::Missing => "no mark price".to_owned(),
         };
         let need = if order.needs_mark() { "needed" } else { "not needed" };

@@ -392,3 +392,12 @@ fn every_denial_is_listed_with_its_numbers() {
         ]
     );
 }
+
+#[test]
+fn a_stale_mark_price_never_values_a_sale_lower_than_a_fresh_one() {
+    let mut bench = bench();
+    let sell = || place(Order { side: Side::Sell, amount: base("0.03"), price: price("1"), ..order() });
+    assert_eq!(bench.codes(sell()), ["notional_over_limit"]);
+    bench.context.mark_prices.values_mut().for_each(|mark| mark.at = Timestamp::from_ms(0));
+    assert_eq!(bench.codes(sell()), ["notional_over_limit"]);
+}
