@@ -41,6 +41,7 @@ pub(crate) struct Tally {
 
 impl<'a> Facts<'a> {
     /// Gathers the facts of leg `index`; `account` is `None` if the policy does not know it.
+    #[inline]
     pub(crate) fn of(
         request: &'a Request,
         context: &'a Context,
@@ -69,6 +70,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The intent of this leg.
+    #[inline]
     pub(crate) fn leg(&self) -> &'a Intent {
         &self.legs[self.index]
     }
@@ -79,6 +81,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What this and the earlier legs add; `None` if that cannot be said, which denies.
+    #[inline]
     pub(crate) fn after(&self) -> Option<Tally> {
         let mut tally = self.before;
         tally.messages += u64::from(is_message(self.leg()));

@@ -62,6 +62,7 @@ pub(crate) enum Worth {
 
 impl Mark {
     /// Looks up the mark price; one from the future is as stale as one from the past.
+    #[inline]
     pub(crate) fn of(context: &Context, instrument: &Instrument, max_age_ms: u64) -> Self {
         match context.mark_prices.get(instrument) {
             None => Self::Missing,
@@ -74,6 +75,7 @@ impl Mark {
 
     /// The price, however old: where none is needed, an old one only adds caution. Were it left
     /// out, a shorter `max_mark_price_age_ms` would value sales lower and allow more.
+    #[inline]
     const fn known(self) -> Option<Price> {
         match self {
             Self::Fresh(price) | Self::Stale { price, .. } => Some(price),
@@ -83,6 +85,7 @@ impl Mark {
 }
 
 impl<'a> Judged<'a> {
+    #[inline]
     pub(crate) fn new_order(order: &'a Order, mark: Mark) -> Self {
         Self {
             instrument: &order.instrument,
@@ -147,6 +150,7 @@ impl<'a> Judged<'a> {
     }
 
     /// The base quantity, where one is stated.
+    #[inline]
     pub(crate) const fn quantity(&self) -> Option<Quantity> {
         match self.amount {
             Some(Amount::Base(quantity)) => Some(quantity),
@@ -155,6 +159,7 @@ impl<'a> Judged<'a> {
     }
 
     /// The price that bounds what the order pays or takes, if its type has one.
+    #[inline]
     pub(crate) fn limit_price(&self) -> Option<Price> {
         self.price.filter(|_| self.order_type.has_limit_price())
     }
@@ -162,6 +167,7 @@ impl<'a> Judged<'a> {
     /// Whether nothing in the order itself bounds its value, so that a mark price is needed: no
     /// limit price, an amount in quote currency, or a sale that may take whatever the book gives.
     /// Exits of a stated quantity pass without: a dead feed must not lock the door.
+    #[inline]
     pub(crate) fn needs_mark(&self) -> bool {
         if matches!(self.amount, Some(Amount::Quote(_))) {
             return true;
@@ -177,16 +183,21 @@ impl<'a> Judged<'a> {
     }
 
     /// The dearest of the prices at which the order may trade or be valued.
+    #[inline]
     pub(crate) fn worst_price(&self) -> Option<Price> {
         let limit = self.limit_price();
         let worst = limit.max(self.trigger_price);
         if limit.is_some() && self.side == Some(Side::Buy) { worst } else { worst.max(self.mark.known()) }
     }
 
+    #[inline]
+
     fn valued(mut self) -> Self {
         self.worth = self.value();
         self
     }
+
+    #[inline]
 
     fn value(&self) -> Worth {
         match self.amount {
@@ -203,6 +214,7 @@ impl<'a> Judged<'a> {
 
     /// What the order takes from the budgets. An exit whose worth is not known takes the symbol's
     /// whole `max_notional`; anything else that is not known cannot be approved.
+    #[inline]
     pub(crate) fn charge(&self, limits: &SymbolLimits) -> Option<Units> {
         let known = match self.worth {
             Worth::Known(worth) => Units::at_least(worth),

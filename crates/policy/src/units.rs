@@ -16,6 +16,7 @@ impl Units {
     pub(crate) const MOST: Self = Self(i128::MAX.unsigned_abs());
 
     /// The smallest sum that is not less than `value`; `None` if negative or beyond what fits.
+    #[inline]
     pub(crate) fn at_least(value: Decimal) -> Option<Self> {
         let mantissa = u128::try_from(value.mantissa()).ok()?;
         let units = if value.scale() <= SCALE {
@@ -37,6 +38,8 @@ impl Units {
         Some(Self(mantissa / power_of_ten(value.scale() - SCALE)?))
     }
 
+    #[inline]
+
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
         let sum = self.0.checked_add(other.0)?;
         i128::try_from(sum).ok()?;
@@ -47,6 +50,8 @@ impl Units {
     pub(crate) fn plus_saturating(self, other: Self) -> Self {
         self.plus(other).unwrap_or(Self::MOST)
     }
+
+    #[inline]
 
     pub(crate) fn decimal(self) -> Decimal {
         // Sums below 18 million fit 64 bits, in which stripping zeros is many times faster.

@@ -12,6 +12,7 @@ impl Rule for AmendmentComplete {
     const NAME: &'static str = "amendment";
     const TIER: Tier = Tier::Oracle;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         let has_price = order.price.is_some() || !order.order_type.has_limit_price();

@@ -13,6 +13,7 @@ impl Rule for BatchShape {
     const TIER: Tier = Tier::SelfContained;
     const SCOPE: Scope = Scope::Request;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::Batch(legs) = &facts.request.intent else { return None };
         let allowed =

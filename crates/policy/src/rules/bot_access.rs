@@ -17,6 +17,7 @@ impl Rule for BotAccess {
     const TIER: Tier = Tier::SelfContained;
     const SCOPE: Scope = Scope::Request;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let (bot, account) = (&facts.request.bot, &facts.request.account);
         match self.bots.get(bot) {

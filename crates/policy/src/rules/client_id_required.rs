@@ -14,6 +14,7 @@ impl Rule for ClientIdRequired {
     const NAME: &'static str = "require_client_order_id";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::Place(order) = facts.leg() else { return None };
         (self.required && order.client_order_id.is_none()).then(|| Denial::ClientOrderIdMissing)

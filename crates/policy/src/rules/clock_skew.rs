@@ -14,6 +14,7 @@ impl Rule for ClockSkew {
     const TIER: Tier = Tier::SelfContained;
     const SCOPE: Scope = Scope::Request;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was_ms = facts.context.now.distance_ms(facts.request.sent_at?);
         (was_ms > self.limit).then(|| Denial::ClockSkewOverLimit { was_ms, limit_ms: self.limit })

@@ -30,6 +30,7 @@ impl Rule for DayBudget {
     const NAME: &'static str = "notional_per_utc_day";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         if facts.order.as_ref()?.exit {
             return None;

@@ -14,6 +14,7 @@ impl Rule for MaxLeverage {
     const NAME: &'static str = "max_leverage";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::SetLeverage { leverage: was, .. } = *facts.leg() else { return None };
         let fits = was.is_positive() && was <= self.limit;

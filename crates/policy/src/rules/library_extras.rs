@@ -15,6 +15,7 @@ impl Rule for LibraryExtras {
     const TIER: Tier = Tier::SelfContained;
     const SCOPE: Scope = Scope::Request;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let extras = facts.request.extras.iter();
         let names: Vec<_> = extras.filter(|&extra| !self.allowed.contains(extra)).cloned().collect();

@@ -14,6 +14,7 @@ impl Rule for Lot {
     const NAME: &'static str = "lot";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = facts.order.as_ref()?.quantity()?;
         let fits = was.decimal().is_multiple_of(self.lot.decimal()) == Some(true);

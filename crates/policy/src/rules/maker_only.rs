@@ -13,6 +13,7 @@ impl Rule for MakerOnly {
     const NAME: &'static str = "maker_only";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         (self.required && !order.post_only && !order.exit).then(|| Denial::MakerOnly)

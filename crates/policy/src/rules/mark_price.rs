@@ -15,6 +15,7 @@ impl Rule for MarkPriceAge {
     const NAME: &'static str = "max_mark_price_age_ms";
     const TIER: Tier = Tier::Oracle;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         match order.mark {

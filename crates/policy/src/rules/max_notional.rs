@@ -16,6 +16,7 @@ impl Rule for MaxNotional {
     const NAME: &'static str = "max_notional";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref().filter(|order| !order.exit)?;
         match order.worth {

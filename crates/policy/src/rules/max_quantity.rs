@@ -16,6 +16,7 @@ impl Rule for MaxQuantity {
     const NAME: &'static str = "max_quantity";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         match order.amount? {

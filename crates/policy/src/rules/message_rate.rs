@@ -21,6 +21,7 @@ impl Rule for MessageRate {
     const NAME: &'static str = "messages_per_second";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let leg = facts.leg();
         let exempt = leg.only_cancels_or_reads() || matches!(leg, Intent::DeadMansSwitch { .. });

@@ -14,6 +14,7 @@ impl Rule for OneLiveSignature {
     const NAME: &'static str = "one_live_signature";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         if let Some(id) = order.new_id {

@@ -23,6 +23,7 @@ impl Rule for OpenOrders {
     const NAME: &'static str = "max_open_orders";
     const TIER: Tier = Tier::Oracle;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         if facts.order.as_ref()?.exit || Self::was(facts, facts.state.orders.open_at_most())? <= self.limit {
             return None;

@@ -20,6 +20,7 @@ impl Rule for OrderRate {
     const NAME: &'static str = "new_orders_per_second";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::Place(_) = facts.leg() else { return None };
         let more = facts.before.new_orders + 1;

@@ -13,6 +13,7 @@ impl Rule for OrderShape {
     const NAME: &'static str = "order_shape";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let order = facts.order.as_ref()?;
         // What an amendment does not state of an unknown order is the amendment rule's to miss.

@@ -16,6 +16,7 @@ impl Rule for OrderTypes {
     const NAME: &'static str = "order_types";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = facts.order.as_ref()?.order_type;
         (!self.allowed.contains(&was)).then(|| Denial::OrderTypeNotAllowed { was })

@@ -14,6 +14,7 @@ impl Rule for RecvWindow {
     const TIER: Tier = Tier::SelfContained;
     const SCOPE: Scope = Scope::Request;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was_ms = facts.request.window_ms(facts.leg().venue()?);
         (was_ms > self.limit).then(|| Denial::RecvWindowOverLimit { was_ms, limit_ms: self.limit })

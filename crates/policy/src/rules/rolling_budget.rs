@@ -30,6 +30,7 @@ impl Rule for RollingBudget {
     const NAME: &'static str = "notional_rolling_24h";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         if facts.order.as_ref()?.exit {
             return None;

@@ -17,6 +17,7 @@ impl Rule for Settings {
     const NAME: &'static str = "allow_settings";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let Intent::SetMode { setting, .. } = facts.leg() else { return None };
         (!self.allowed.contains(setting)).then(|| Denial::SettingNotAllowed { setting: setting.clone() })

@@ -16,6 +16,7 @@ impl Rule for Sides {
     const NAME: &'static str = "sides";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         match facts.order.as_ref()?.side {
             Some(was) => (!self.allowed.contains(&was)).then(|| Denial::SideNotAllowed { was }),

@@ -28,6 +28,7 @@ impl Rule for SymbolList<'_> {
     const NAME: &'static str = "symbols";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let (instrument, is_order) = Self::judged(facts)?;
         let listed = if is_order { facts.limits.is_some() } else { self.symbols.contains_key(instrument) };

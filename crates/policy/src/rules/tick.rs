@@ -21,6 +21,7 @@ impl Rule for Tick {
     const NAME: &'static str = "tick";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let (order, tick) = (facts.order.as_ref()?, self.tick);
         let off = |price: Option<Price>| price.filter(|&price| self.is_off(price));

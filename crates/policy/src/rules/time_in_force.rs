@@ -22,6 +22,7 @@ impl Rule for TimesInForce {
     const NAME: &'static str = "time_in_force";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = judged(facts.order.as_ref()?)?;
         (!self.allowed.contains(&was)).then(|| Denial::TimeInForceNotAllowed { was })

@@ -12,6 +12,7 @@ impl Rule for TradingStateRule {
     const NAME: &'static str = "trading_state";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let leg = facts.leg();
         let always = leg.only_cancels_or_reads()

@@ -14,6 +14,7 @@ impl Rule for VenueMatch {
     const NAME: &'static str = "venue";
     const TIER: Tier = Tier::SelfContained;
 
+    #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         // A scope may name an instrument besides its venue; both must be the account's.
         let instrument = instrument_of(facts).map(|instrument| instrument.venue);

@@ -17,6 +17,7 @@ pub(crate) struct DaySpent {
 }
 
 impl DaySpent {
+    #[inline]
     pub(crate) fn at(&self, now: Timestamp) -> Units {
         if now.utc_day() > self.day { Units::ZERO } else { self.spent }
     }

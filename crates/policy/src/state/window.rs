@@ -30,6 +30,7 @@ impl RateWindow {
 
     /// Whether `more` events now would keep the window within `limit`; looks at one remembered
     /// event only.
+    #[inline]
     pub(crate) fn has_room(&self, more: u64, limit: u64, now: Timestamp) -> bool {
         if more > limit {
             return false;
@@ -57,6 +58,8 @@ impl RateWindow {
     pub(crate) const fn total(&self) -> u64 {
         self.total
     }
+
+    #[inline]
 
     fn slot(&self, number: u64) -> usize {
         usize::try_from(number % REMEMBERED as u64).expect("below 1024")
