@@ -191,14 +191,12 @@ impl<'a> Judged<'a> {
     }
 
     #[inline]
-
     fn valued(mut self) -> Self {
         self.worth = self.value();
         self
     }
 
     #[inline]
-
     fn value(&self) -> Worth {
         match self.amount {
             Some(Amount::Quote(notional)) => Worth::Known(notional.decimal()),

@@ -39,7 +39,6 @@ impl Units {
     }
 
     #[inline]
-
     pub(crate) fn plus(self, other: Self) -> Option<Self> {
         let sum = self.0.checked_add(other.0)?;
         i128::try_from(sum).ok()?;
@@ -52,7 +51,6 @@ impl Units {
     }
 
     #[inline]
-
     pub(crate) fn decimal(self) -> Decimal {
         // Sums below 18 million fit 64 bits, in which stripping zeros is many times faster.
         let (mantissa, scale) = match u64::try_from(self.0) {

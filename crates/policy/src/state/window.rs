@@ -60,7 +60,6 @@ impl RateWindow {
     }
 
     #[inline]
-
     fn slot(&self, number: u64) -> usize {
         usize::try_from(number % REMEMBERED as u64).expect("below 1024")
     }

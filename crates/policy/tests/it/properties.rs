@@ -2,12 +2,36 @@
 
 use policy::{Decision, Policy, evaluate};
 use proptest::prelude::*;
-use trading::{Amount, Decimal, Intent, Order, OrderType, Price, Quantity, Side, TimeInForce, TradingState};
+use trading::{
+    Amendment, Amount, Decimal, Intent, Order, OrderType, Price, Quantity, Side, TimeInForce, TradingState,
+};
 
 use crate::support::*;
 
 fn number(mantissa: i64, scale: u8) -> Decimal {
     Decimal::new(i128::from(mantissa), scale).expect("scale")
+}
+
+/// An order, a change of one, or several of both.
+fn some_intent() -> impl Strategy<Value = Intent> {
+    prop_oneof![
+        6 => some_order(),
+        2 => some_amendment(),
+        1 => prop::collection::vec(prop_oneof![some_order(), some_amendment()], 1..4).prop_map(Intent::Batch),
+    ]
+}
+
+fn some_amendment() -> impl Strategy<Value = Intent> {
+    let lots = prop::option::of(1_i64..80);
+    let ticks = prop::option::of(1_i64..800_000);
+    (1_u8..6, lots, ticks, 0_u8..9).prop_map(|(name, lots, ticks, new)| {
+        Intent::Amend(Amendment {
+            amount: lots.map(|lots| Amount::Base(Quantity::new(number(lots, 3)).expect("positive"))),
+            price: ticks.map(|ticks| Price::new(number(ticks, 1)).expect("positive")),
+            new_client_order_id: (1..6).contains(&new).then(|| id(&new.to_string())),
+            ..amend(&name.to_string())
+        })
+    })
 }
 
 fn some_order() -> impl Strategy<Value = Intent> {
@@ -90,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn tightening_a_number_never_approves_more(
-        intents in prop::collection::vec(some_order(), 1..20),
+        intents in prop::collection::vec(some_intent(), 1..20),
         field in 0_usize..13,
         part in 1_i64..100,
         age in 0_u64..5000,
@@ -118,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn a_stricter_trading_state_never_approves_more(intents in prop::collection::vec(some_order(), 1..10)) {
+    fn a_stricter_trading_state_never_approves_more(intents in prop::collection::vec(some_intent(), 1..10)) {
         let mut bench = bench();
         for intent in intents {
             bench.wait(300);
@@ -136,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_signed_stays_within_the_budgets(intents in prop::collection::vec(some_order(), 1..60), gap in 1_u64..4_000_000) {
+    fn what_is_signed_stays_within_the_budgets(intents in prop::collection::vec(some_intent(), 1..60), gap in 1_u64..4_000_000) {
         let mut bench = bench_with(&[("max_open_orders = 4", "max_open_orders = 1000")]);
         let mut signed: Vec<(u64, Decimal)> = Vec::new();
         for intent in intents {
