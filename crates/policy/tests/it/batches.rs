@@ -1,7 +1,7 @@
 //! Every leg is judged, with what the legs before it add; one bad leg denies all.
 
 use policy::{Decision, Denial};
-use trading::{Amendment, Intent, MAX_BATCH, Order};
+use trading::{Amendment, Intent, MAX_BATCH, Order, OrderReference};
 
 use crate::support::*;
 
@@ -76,4 +76,18 @@ fn a_committed_batch_counts_every_leg() {
     assert_eq!(bench.state.signed_today(bench.context.now), decimal("1200"));
     assert_eq!(bench.state.open_orders(bench.context.now), 2);
     assert_eq!(bench.codes(place(named("b"))), ["client_order_id_live"]);
+}
+
+#[test]
+fn amendments_of_two_orders_pass_by_whichever_names() {
+    let bench = bench();
+    let by = |target| {
+        Intent::Amend(Amendment { amount: Some(base("0.01")), price: price("60000"), ..amendment(target) })
+    };
+    let client = |name| by(OrderReference::Client(id(name)));
+    let venue = |name| by(OrderReference::Venue(venue_id(name)));
+    assert_eq!(bench.codes(Intent::Batch(vec![client("a"), client("b")])), NONE);
+    assert_eq!(bench.codes(Intent::Batch(vec![venue("a"), venue("b")])), NONE);
+    assert_eq!(bench.codes(Intent::Batch(vec![client("a"), client("a")])), ["amendment_repeated"]);
+    assert_eq!(bench.codes(Intent::Batch(vec![venue("a"), venue("a")])), ["amendment_repeated"]);
 }

@@ -115,6 +115,7 @@ fn the_table_is_full_at_its_capacity_and_makes_room_of_what_is_old() {
     }
     bench.wait(1000);
     assert_eq!(bench.codes(place(instant(70_000))), ["order_table_full"]);
+    assert_eq!(bench.codes(place(market_order())), ["order_table_full"], "without an id too");
     bench.wait(86_400_000 - 132_001);
     assert_eq!(bench.codes(place(instant(70_000))), ["order_table_full"]);
     bench.wait(1);
