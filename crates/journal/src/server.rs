@@ -172,12 +172,17 @@ fn now_ms() -> u64 {
 }
 
 /// Runs the journal until `stop` becomes readable or its other end is closed; then everything
-/// received is made durable and a checkpoint written.
+/// received is made durable and a checkpoint written. `ready` is told what was found when callers
+/// are served.
 ///
 /// # Errors
 ///
 /// [`JournalError`] if it cannot start, or had to stop because the disk failed.
-pub fn run(config: Config, stop: OwnedFd) -> Result<(), JournalError> {
+pub fn run(
+    config: Config,
+    ready: impl FnOnce(&Recovered),
+    stop: OwnedFd,
+) -> Result<(), JournalError> {
     let (dir_lock, log, recovered) = open_dir(&config.dir, &config.key)?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(
@@ -188,6 +193,7 @@ pub fn run(config: Config, stop: OwnedFd) -> Result<(), JournalError> {
     }
     tracing::info!(records = recovered.records, leaves = recovered.leaves, "log open");
     let listener = listen(config.listen)?;
+    ready(&recovered);
     let (wake_read, wake) = rustix::pipe::pipe().map_err(|error| JournalError::Socket(error.into()))?;
     let folder = Folder::open_read_only(&config.dir)?;
     let (_, note) = folder.current_checkpoint()?;

@@ -42,4 +42,3 @@ impl fmt::Debug for RecordKey {
         formatter.write_str("RecordKey(..)")
     }
 }
-

@@ -112,7 +112,9 @@ pub enum StoreError {
     #[error("the key store cannot be read: {0}")]
     Unreadable(String),
     /// The store belongs to another policy.
-    #[error("the keys are sealed under policy {sealed}, but the policy is {current}; run `seawall policy apply`")]
+    #[error(
+        "the keys are sealed under policy {sealed}, but the policy is {current}; run `seawall policy apply`"
+    )]
     OtherPolicy {
         /// Hash the store was sealed under.
         sealed: String,
@@ -136,7 +138,9 @@ pub enum StoreError {
         source: KeyError,
     },
     /// An active key for this venue, account and role exists.
-    #[error("{venue} account {account} has an active {role} key already ({key_id}); use `seawall key rotate`")]
+    #[error(
+        "{venue} account {account} has an active {role} key already ({key_id}); use `seawall key rotate`"
+    )]
     Exists {
         /// The venue.
         venue: Venue,
@@ -340,10 +344,7 @@ impl SealedStore {
 
     fn active(&self, venue: Venue, account: &AccountName, role: Role) -> Option<&KeyDescription> {
         self.descriptions().find(|key| {
-            key.venue == venue
-                && key.account == *account
-                && key.role == role
-                && key.stage == KeyStage::Active
+            key.venue == venue && key.account == *account && key.role == role && key.stage == KeyStage::Active
         })
     }
 
@@ -373,8 +374,8 @@ impl SealedStore {
         if self.descriptions().any(|key| key.key_id == key_id) {
             return Err(StoreError::Exists { venue, account: account.clone(), role, key_id });
         }
-        let signing = SigningKey::parse(secret)
-            .map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
+        let signing =
+            SigningKey::parse(secret).map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
         let description = KeyDescription {
             key_id,
             venue,
@@ -465,7 +466,16 @@ mod tests {
         let account = AccountName::new("main").expect("a name");
         let secret = SecretText::new("next".to_owned());
         let add = |store: &mut SealedStore| {
-            store.add(&root, &POLICY, Venue::Bybit, &account, Role::Trade, "K2", &secret, Timestamp::from_ms(2))
+            store.add(
+                &root,
+                &POLICY,
+                Venue::Bybit,
+                &account,
+                Role::Trade,
+                "K2",
+                &secret,
+                Timestamp::from_ms(2),
+            )
         };
         assert!(matches!(add(&mut store), Err(StoreError::Exists { .. })));
         let new = store
@@ -480,7 +490,8 @@ mod tests {
     #[test]
     fn resealing_moves_every_key_to_the_new_policy() {
         let root = RootSecret::generate();
-        let resealed = store_with_one_key(&root).reseal(&root, &POLICY, "version = 2", &[9; 32]).expect("opens");
+        let resealed =
+            store_with_one_key(&root).reseal(&root, &POLICY, "version = 2", &[9; 32]).expect("opens");
         assert_eq!(resealed.open(&root, &[9; 32]).expect("new policy")[0].api_key, "APIKEY");
         assert!(resealed.open(&root, &POLICY).is_err());
     }

@@ -25,7 +25,7 @@ use crate::state::{Front, now_ms};
 const MAX_BALANCE: i64 = 1_000_000_000_000;
 
 /// Where the venue listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Addresses {
     /// Binance, HTTP and WebSocket.
     pub binance: SocketAddr,

@@ -33,7 +33,7 @@ impl Running {
             listen: Listen::Inherited(socket.into()),
             checkpoint_every: Duration::from_millis(20),
         };
-        let thread = std::thread::spawn(move || journal::run(config, read));
+        let thread = std::thread::spawn(move || journal::run(config, |_| (), read));
         Self { dir, stop: Some(write), thread: Some(thread) }
     }
 

@@ -1,0 +1,268 @@
+//! `seawall key`: venue keys, sealed at rest and shown to nobody.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use keys::{KeyDescription, KeyStage, Role, SecretText};
+use protocol::admin::Change;
+use trading::{AccountName, Venue};
+use venue::KeyPermissions;
+use zeroize::Zeroizing;
+
+use crate::commands::say;
+use crate::installation::{Installation, now};
+use crate::layout::Layout;
+
+/// Longest secret taken from standard input, in bytes (an RSA-4096 key in PEM is 3.3 KiB).
+const MAX_SECRET: u64 = 16 * 1024;
+/// How long a replaced key is kept after the switch: longer than any request it signed can live.
+const RETIREMENT: Duration = Duration::from_secs(70);
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take a key by prompt or standard input (two lines: API key, then secret), ask the venue
+    /// what it may do, and seal it.
+    Add(KeyOptions),
+    /// List keys; secrets are not shown.
+    List {
+        /// Print one JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drop a key.
+    Remove {
+        /// Its id, from `seawall key list`.
+        key_id: String,
+    },
+    /// Take a new key beside the old one, switch, then drop the old one.
+    Rotate(RotateOptions),
+}
+
+/// Which key.
+#[derive(Debug, Args)]
+pub struct KeyOptions {
+    /// The venue that issued it.
+    #[arg(long)]
+    venue: Venue,
+    /// The account it trades.
+    #[arg(long)]
+    account: AccountName,
+    /// What it is for.
+    #[arg(long, value_parser = role)]
+    role: Role,
+}
+
+/// Which key to replace.
+#[derive(Debug, Args)]
+pub struct RotateOptions {
+    #[command(flatten)]
+    key: KeyOptions,
+    /// Drop the old key right after the switch instead of keeping it until nothing it signed can
+    /// be under way (70 s).
+    #[arg(long)]
+    drop_now: bool,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    match text {
+        "trade" => Ok(Role::Trade),
+        _ => Err("is not a role of this version; there is: trade".into()),
+    }
+}
+
+/// Carries out `command`.
+pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
+    let installation = Installation::open(layout)?;
+    match command {
+        Command::Add(options) => add(&installation, &options)?,
+        Command::List { json } => list(&installation, json)?,
+        Command::Remove { key_id } => remove(&installation, &key_id)?,
+        Command::Rotate(options) => rotate(&installation, &options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> {
+    check_account(installation, options)?;
+    let (api_key, secret) = ask_for_key()?;
+    check_permissions(installation, options, &api_key, &secret)?;
+    let (mut store, policy) = installation.store()?;
+    let root = installation.root_secret()?;
+    let KeyOptions { venue, account, role } = options;
+    let key = store.add(&root, &policy.hash(), *venue, account, *role, &api_key, &secret, now())?;
+    let change = Change { kind: "key".into(), text: format!("added {}", described(&key)) };
+    installation.put_in_force(&store, &policy, change)?;
+    say(format!("sealed {}", described(&key)));
+    Ok(())
+}
+
+fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Result<()> {
+    check_account(installation, &options.key)?;
+    let (api_key, secret) = ask_for_key()?;
+    check_permissions(installation, &options.key, &api_key, &secret)?;
+    let (mut store, policy) = installation.store()?;
+    let root = installation.root_secret()?;
+    let KeyOptions { venue, account, role } = &options.key;
+    let new = store.rotate(&root, &policy.hash(), *venue, account, *role, &api_key, &secret, now())?;
+    let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
+    installation.put_in_force(&store, &policy, change)?;
+    say(format!("switched to {}", described(&new)));
+    if !options.drop_now {
+        say(format!("the old key is dropped in {} s", RETIREMENT.as_secs()));
+        std::thread::sleep(RETIREMENT);
+    }
+    drop_retiring(installation, &new)
+}
+
+/// Drops every replaced key of the same venue, account and role.
+fn drop_retiring(installation: &Installation, new: &KeyDescription) -> anyhow::Result<()> {
+    let (mut store, policy) = installation.store()?;
+    let old: Vec<KeyDescription> = store
+        .descriptions()
+        .filter(|key| key.stage == KeyStage::Retiring)
+        .filter(|key| key.venue == new.venue && key.account == new.account && key.role == new.role)
+        .cloned()
+        .collect();
+    for key in &old {
+        store.remove(&key.key_id)?;
+        let change = Change { kind: "key".into(), text: format!("dropped {}", described(key)) };
+        installation.put_in_force(&store, &policy, change)?;
+        say(format!("dropped {}; delete it at the venue too", described(key)));
+    }
+    Ok(())
+}
+
+fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
+    let (mut store, policy) = installation.store()?;
+    let key = store.remove(key_id)?;
+    let change = Change { kind: "key".into(), text: format!("removed {}", described(&key)) };
+    installation.put_in_force(&store, &policy, change)?;
+    say(format!("removed {}; delete it at the venue too", described(&key)));
+    Ok(())
+}
+
+fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
+    let (store, _) = installation.store()?;
+    if json {
+        let keys: Vec<&KeyDescription> = store.descriptions().collect();
+        say(serde_json::json!({ "keys": keys }));
+        return Ok(());
+    }
+    say(format!(
+        "{:<18} {:<10} {:<16} {:<6} {:<18} {:<10} added",
+        "key id", "venue", "account", "role", "algorithm", "stage"
+    ));
+    for key in store.descriptions() {
+        let stage = match key.stage {
+            KeyStage::Active => "active",
+            KeyStage::Retiring => "retiring",
+        };
+        say(format!(
+            "{:<18} {:<10} {:<16} {:<6} {:<18} {stage:<10} {}",
+            key.key_id,
+            key.venue.as_str(),
+            key.account.as_str(),
+            key.role.as_str(),
+            key.algorithm,
+            key.added_at
+        ));
+    }
+    Ok(())
+}
+
+fn described(key: &KeyDescription) -> String {
+    format!("{} {} key {} of account {}", key.venue, key.role, key.key_id, key.account)
+}
+
+fn check_account(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> {
+    let (_, policy) = installation.store().context("set up first with `seawall init` or `seawall up`")?;
+    let account = policy.account(&options.account).with_context(|| {
+        format!("account {} is not in the policy; add it and run `seawall policy apply`", options.account)
+    })?;
+    anyhow::ensure!(
+        account.venue() == options.venue,
+        "account {} is on {}, not on {}",
+        options.account,
+        account.venue(),
+        options.venue
+    );
+    Ok(())
+}
+
+/// The API key and the secret: typed without echo, or the first line and the rest of standard input.
+fn ask_for_key() -> anyhow::Result<(String, SecretText)> {
+    let (api_key, secret) = if std::io::stdin().is_terminal() {
+        let api_key = rpassword::prompt_password("API key (not shown): ")?;
+        (api_key, prompt_secret()?)
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text)?;
+        let (api_key, secret) = text
+            .split_once('\n')
+            .context("standard input must hold the API key on its first line and the secret after it")?;
+        (api_key.trim().to_owned(), SecretText::new(secret.to_owned()))
+    };
+    let api_key = api_key.trim().to_owned();
+    anyhow::ensure!(!api_key.is_empty(), "the API key is empty");
+    anyhow::ensure!(
+        api_key.len() <= 256 && api_key.bytes().all(|byte| byte.is_ascii_graphic()),
+        "the API key must be at most 256 printable ASCII characters"
+    );
+    anyhow::ensure!(!secret.expose().is_empty(), "the secret is empty");
+    Ok((api_key, secret))
+}
+
+/// One line, or a whole PEM block.
+fn prompt_secret() -> anyhow::Result<SecretText> {
+    let mut text = rpassword::prompt_password("Secret or PEM private key (not shown): ")?;
+    if text.trim_start().starts_with("-----BEGIN") {
+        while !text.trim_end().ends_with("-----") || text.matches("-----").count() < 4 {
+            text.push('\n');
+            text.push_str(&rpassword::prompt_password("")?);
+            anyhow::ensure!(text.len() < 16 * 1024, "the PEM block does not end");
+        }
+    }
+    Ok(SecretText::new(text))
+}
+
+/// Asks the venue what the key may do; refuses one that could move money out.
+fn check_permissions(
+    installation: &Installation,
+    options: &KeyOptions,
+    api_key: &str,
+    secret: &SecretText,
+) -> anyhow::Result<()> {
+    let bases = crate::up::bases(installation, options.venue)?;
+    let (url, request) = vault::permission_request(options.venue, &bases, api_key, secret, now())?;
+    let (_, body) = gateway::fetch(request.method.as_str(), &url, &request.headers).map_err(|error| {
+        anyhow::anyhow!("the venue could not be asked what the key may do: {error}; the key was not taken")
+    })?;
+    let permissions = venue::read_permissions(options.venue, &body)
+        .map_err(|error| anyhow::anyhow!("the venue's answer: {error}; the key was not taken"))?;
+    judge_permissions(&permissions)
+}
+
+fn judge_permissions(permissions: &KeyPermissions) -> anyhow::Result<()> {
+    let mut too_much = Vec::new();
+    if permissions.can_withdraw {
+        too_much.push("withdraw".to_owned());
+    }
+    if permissions.can_transfer {
+        too_much.push("transfer".to_owned());
+    }
+    too_much.extend(permissions.unknown.iter().map(|name| format!("{name} (unknown to this version)")));
+    anyhow::ensure!(
+        too_much.is_empty(),
+        "refused: this key may {}. A trade key needs only trading; make one at the venue without it",
+        too_much.join(", ")
+    );
+    anyhow::ensure!(permissions.can_trade, "refused: this key may not trade");
+    if !permissions.ip_bound {
+        say("note: this key is not bound to an IP address at the venue; bind it to this host");
+    }
+    Ok(())
+}

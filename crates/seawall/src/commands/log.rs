@@ -1,0 +1,381 @@
+//! `seawall log`: show, follow, verify and prove records. Works on the files alone.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use journal::{Filter, Folder, Index};
+use serde_json::{Value, json};
+use transparency::{Body, Bundle, LogKey, Options as VerifyOptions, Outcome, SourceRecord};
+
+use crate::commands::say;
+use crate::layout::{Layout, read_text};
+use crate::up::OrderLine;
+
+/// Longest proof file, in bytes.
+const MAX_PROOF: u64 = 1024 * 1024;
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show one record with its detail.
+    Show {
+        /// Index of the record.
+        index: u64,
+        /// Another log folder than the installation's.
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+    },
+    /// Show the latest records.
+    Tail(TailOptions),
+    /// Verify a log folder offline, from every leaf to the checkpoint.
+    Verify {
+        /// The folder; the installation's log if absent.
+        folder: Option<PathBuf>,
+        /// The log's public key as you know it from elsewhere; without it, the folder's own is taken.
+        #[arg(long)]
+        key: Option<String>,
+        /// A checkpoint file kept from earlier: the log must still contain it.
+        #[arg(long, value_name = "FILE")]
+        earlier: Option<PathBuf>,
+        /// Print one JSON object instead of lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a self-contained proof of one record.
+    Prove {
+        /// Index of the record.
+        index: u64,
+        /// Where to write it; standard output if absent.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Another log folder than the installation's.
+        #[arg(long, value_name = "DIR")]
+        log: Option<PathBuf>,
+    },
+    /// Verify a proof that `prove` wrote, on any machine.
+    VerifyProof {
+        /// The file.
+        file: PathBuf,
+        /// The log's public key as you know it from elsewhere.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Rebuild tiles, checkpoint and index from the segments. `seawall up` must not run.
+    Rebuild,
+}
+
+/// Which records.
+#[derive(Debug, Args)]
+pub struct TailOptions {
+    /// How many.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    count: u32,
+    /// Go on as records are made.
+    #[arg(long, short)]
+    follow: bool,
+    /// Only of this bot or operator.
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only this outcome: approved, denied or event.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Print each record as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries out `command`.
+pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Show { index, log } => show(&log.unwrap_or_else(|| layout.log()), index),
+        Command::Tail(options) => tail(&layout.log(), &options),
+        Command::Verify { folder, key, earlier, json } => {
+            verify(&folder.unwrap_or_else(|| layout.log()), key.as_deref(), earlier.as_deref(), json)
+        }
+        Command::Prove { index, output, log } => {
+            prove(&log.unwrap_or_else(|| layout.log()), index, output.as_deref())
+        }
+        Command::VerifyProof { file, key } => verify_proof(&file, key.as_deref()),
+        Command::Rebuild => rebuild(&layout),
+    }
+}
+
+fn show(log: &Path, index: u64) -> anyhow::Result<ExitCode> {
+    let located = Folder::open_read_only(log)?.record(index, None)?;
+    say(serde_json::to_string_pretty(&rendered(index, &located.record)?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A record as JSON for people: every field of the body, the detail, the leaf.
+fn rendered(index: u64, record: &SourceRecord) -> anyhow::Result<Value> {
+    let body = Body::decode(&record.body).with_context(|| format!("record {index}"))?;
+    let denials = match &body.outcome {
+        Outcome::Denied(denials) => {
+            denials.iter().map(|denial| json!({ "code": denial.code, "text": denial.text })).collect()
+        }
+        Outcome::Approved | Outcome::Event => Vec::new(),
+    };
+    let detail = serde_json::from_slice(&record.detail)
+        .unwrap_or_else(|_| Value::String(format!("0x{}", hex(&record.detail))));
+    let leaf = record.leaf.map(|leaf| transparency::Leaf::from_bytes(&leaf));
+    Ok(json!({
+        "index": index,
+        "epoch": body.epoch,
+        "time": body.time.to_string(),
+        "actor": body.actor,
+        "account": body.account,
+        "operation": body.operation,
+        "outcome": body.outcome.as_str(),
+        "denials": denials,
+        "detail": detail,
+        "policy_hash": hex(&body.policy_hash),
+        "state_digest": hex(&body.state_digest),
+        "signed_digest": body.signed_digest.map(|digest| hex(&digest)),
+        "signature_digest": body.signature_digest.map(|digest| hex(&digest)),
+        "key_id": body.key_id,
+        "detail_digest": hex(&body.detail_digest),
+        "previous": hex(&body.previous),
+        "salt": hex(&body.salt),
+        "leaf": leaf.map(|leaf| hex(&leaf.hash())),
+    }))
+}
+
+fn tail(log: &Path, options: &TailOptions) -> anyhow::Result<ExitCode> {
+    let folder = Folder::open_read_only(log)?;
+    let index = Index::open_read_only(&log.join("index.sqlite"))?;
+    let mut filter =
+        Filter { actor: options.actor.clone(), outcome: options.outcome.clone(), ..Filter::default() };
+    let mut entries = index.tail(&filter, options.count.clamp(1, 10_000))?;
+    loop {
+        for entry in &entries {
+            let located = folder.record(entry.sequence, Some(entry.location))?;
+            if options.json {
+                say(rendered(entry.sequence, &located.record)?);
+            } else {
+                say(line_of(entry.sequence, &located.record)?);
+            }
+        }
+        if !options.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        if let Some(last) = entries.last() {
+            filter.from = Some(last.sequence + 1);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        entries = index.list(&filter, 1000)?;
+    }
+}
+
+fn line_of(index: u64, record: &SourceRecord) -> anyhow::Result<String> {
+    let body = Body::decode(&record.body).with_context(|| format!("record {index}"))?;
+    Ok(in_words(index, body, &record.detail))
+}
+
+/// A record in one line, for people.
+fn in_words(index: u64, body: Body, detail: &[u8]) -> String {
+    let outcome = body.outcome.as_str();
+    let order = order_line(index, body, detail);
+    let verdict = order.denied.map_or(outcome.to_owned(), |why| format!("{outcome}: {why}"));
+    format!("{} #{index} {} {} {verdict}", order.time, order.bot, order.what)
+}
+
+fn order_line(index: u64, body: Body, raw_detail: &[u8]) -> OrderLine {
+    let detail: Option<vault::Detail> = serde_json::from_slice(raw_detail).ok();
+    let what = match detail.as_ref().map(|detail| (detail.intent(), detail.endpoint.as_str())) {
+        Some((Some(intent), _)) => intent.to_string(),
+        Some((None, endpoint)) => endpoint.to_owned(),
+        None => event_text(&body, raw_detail),
+    };
+    let denied = match &body.outcome {
+        Outcome::Denied(denials) => {
+            Some(denials.iter().map(|denial| denial.text.as_str()).collect::<Vec<_>>().join("; "))
+        }
+        Outcome::Approved | Outcome::Event => None,
+    };
+    let time = body.time.to_string();
+    OrderLine { index, time: time[11..23].to_owned(), bot: body.actor, what, denied }
+}
+
+fn event_text(body: &Body, detail: &[u8]) -> String {
+    let text = serde_json::from_slice::<Value>(detail)
+        .ok()
+        .and_then(|event| event.get("text").and_then(Value::as_str).map(ToOwned::to_owned));
+    text.map_or(body.operation.clone(), |text| format!("{}: {text}", body.operation))
+}
+
+/// The latest decisions about orders, oldest first. The index may be a moment behind.
+pub fn latest_orders(log: &Path, count: usize) -> anyhow::Result<Vec<OrderLine>> {
+    let folder = Folder::open_read_only(log)?;
+    let index = Index::open_read_only(&log.join("index.sqlite"))?;
+    let limit = u32::try_from(count).unwrap_or(u32::MAX);
+    let entries = index.tail(&Filter::default(), limit)?;
+    entries
+        .iter()
+        .filter(|entry| entry.operation != "read")
+        .map(|entry| {
+            let located = folder.record(entry.sequence, Some(entry.location))?;
+            let body = Body::decode(&located.record.body)?;
+            Ok(order_line(entry.sequence, body, &located.record.detail))
+        })
+        .collect()
+}
+
+/// Records in the log's files.
+pub fn size(log: &Path) -> anyhow::Result<u64> {
+    let folder = Folder::open_read_only(log)?;
+    let indexed = Index::open_read_only(&log.join("index.sqlite")).and_then(|index| index.next_sequence());
+    let mut size = indexed.unwrap_or(0);
+    for record in folder.records_from(size)? {
+        record?;
+        size += 1;
+    }
+    Ok(size)
+}
+
+/// Decisions in a range of the log.
+pub struct Outcomes {
+    pub approved: u64,
+    pub denied: u64,
+}
+
+/// Counts the decisions from record `first` on.
+pub fn count_outcomes(log: &Path, first: u64) -> anyhow::Result<Outcomes> {
+    let mut outcomes = Outcomes { approved: 0, denied: 0 };
+    for record in Folder::open_read_only(log)?.records_from(first)? {
+        let located = record?;
+        match Body::decode(&located.record.body)?.outcome {
+            Outcome::Approved => outcomes.approved += 1,
+            Outcome::Denied(_) => outcomes.denied += 1,
+            Outcome::Event => {}
+        }
+    }
+    Ok(outcomes)
+}
+
+/// What the verifier says of a folder, in short.
+pub struct FolderVerdict {
+    pub records: u64,
+    /// Size and start of the root.
+    pub checkpoint: String,
+    /// The first thing that is wrong.
+    pub fault: Option<String>,
+}
+
+/// Verifies a folder with its own key.
+pub fn verify_folder(log: &Path) -> anyhow::Result<FolderVerdict> {
+    let report = transparency::verify(&Folder::open_read_only(log)?, &options(None, None));
+    Ok(FolderVerdict {
+        records: report.records,
+        checkpoint: short_checkpoint(report.checkpoint.as_ref()),
+        fault: report.fault.map(|fault| fault.to_string()),
+    })
+}
+
+fn options(expected_key: Option<LogKey>, earlier: Option<String>) -> VerifyOptions {
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    VerifyOptions { expected_key, earlier, threads }
+}
+
+fn short_checkpoint(checkpoint: Option<&transparency::Checkpoint>) -> String {
+    checkpoint.map_or("none".to_owned(), |found| format!("{}@{}", found.size, &hex(&found.root)[..16]))
+}
+
+fn verify(log: &Path, key: Option<&str>, earlier: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
+    let key = key.map(parse_key).transpose()?;
+    let earlier = earlier.map(read_text).transpose()?;
+    let pinned = key.is_some();
+    let report = transparency::verify(&Folder::open_read_only(log)?, &options(key, earlier));
+    let fault = report.fault.as_ref().map(ToString::to_string);
+    if as_json {
+        say(json!({
+            "verified": report.is_intact(),
+            "records": report.records,
+            "covered": report.covered,
+            "epochs": report.epochs,
+            "adopted": report.adopted,
+            "clock_regressions": report.regression_count,
+            "checkpoint": short_checkpoint(report.checkpoint.as_ref()),
+            "log_key": report.log_key.as_ref().map(ToString::to_string),
+            "key_pinned": pinned,
+            "first_bad": report.fault.as_ref().and_then(transparency::Fault::first_bad),
+            "fault": fault,
+        }));
+    } else {
+        say(format!("{}", log.display()));
+        say(format!("records     {} right, in {} epoch(s)", report.records, report.epochs));
+        say(format!(
+            "checkpoint  {}, covers {}",
+            short_checkpoint(report.checkpoint.as_ref()),
+            report.covered
+        ));
+        if report.uncovered() > 0 {
+            say(format!("            {} more are durable and not covered yet", report.uncovered()));
+        }
+        if report.adopted > 0 {
+            say(format!("adopted     {} leaves were signed by a later epoch after a crash", report.adopted));
+        }
+        if report.regression_count > 0 {
+            say(format!("clock       went back {} times", report.regression_count));
+        }
+        if let Some(key) = &report.log_key {
+            let word = if pinned { "as expected" } else { "the folder's own word; pin it with --key" };
+            say(format!("log key     {key} ({word})"));
+        }
+        match &fault {
+            None => say("verified"),
+            Some(fault) => say(format!("NOT verified: {fault}")),
+        }
+    }
+    Ok(if fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn prove(log: &Path, index: u64, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let bundle = Folder::open_read_only(log)?.prove(index)?.to_json();
+    match output {
+        Some(path) => {
+            std::fs::write(path, &bundle).with_context(|| format!("cannot write {}", path.display()))?;
+            say(format!("wrote {}; check it anywhere with `seawall log verify-proof`", path.display()));
+        }
+        None => say(bundle.trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify_proof(file: &Path, key: Option<&str>) -> anyhow::Result<ExitCode> {
+    let size = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
+    anyhow::ensure!(size <= MAX_PROOF, "{} is too long for a proof", file.display());
+    let key = key.map(parse_key).transpose()?;
+    let checked = Bundle::from_json(&read_text(file)?)
+        .and_then(|bundle| transparency::verify_proof(&bundle, key.as_ref()));
+    match checked {
+        Ok(found) => {
+            let index = found.body.sequence;
+            say(in_words(index, found.body, &found.detail.unwrap_or_default()));
+            let word = if key.is_some() { "the expected log" } else { "the log it names; pin it with --key" };
+            say(format!("verified: record {index} is in {word}"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            say(format!("NOT verified: {error}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn rebuild(layout: &Layout) -> anyhow::Result<ExitCode> {
+    let recovered = journal::rebuild_dir(&layout.log(), &layout.log_key())?;
+    say(format!("rebuilt tiles, checkpoint and index of {} records", recovered.records));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_key(text: &str) -> anyhow::Result<LogKey> {
+    text.trim().parse().map_err(|error| anyhow::anyhow!("--key: {error}"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

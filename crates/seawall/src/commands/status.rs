@@ -1,0 +1,125 @@
+//! `seawall status`: processes, addresses, trading state, policy, log and keys.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use protocol::admin::{AdminCommand, AdminReply, VaultStatus};
+use serde_json::{Value, json};
+
+use crate::commands::say;
+use crate::installation::Installation;
+use crate::layout::Layout;
+use crate::up::Addresses;
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows what runs. Exit code 0 if everything is ready, 1 if not.
+pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
+    let installation = Installation::open(layout)?;
+    let addresses = Addresses::read(&installation.layout);
+    let vault = match installation.tell_vault(&AdminCommand::Status) {
+        Ok(Some(AdminReply::Status(status))) => Some(status),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::warn!(%error, "the vault gives no status");
+            None
+        }
+    };
+    let checkpoint = crate::up::checkpoint_text(&installation.layout);
+    let healthy = addresses.as_ref().is_some_and(|addresses| {
+        !addresses.processes.is_empty() && addresses.processes.iter().all(|process| process.health == "ready")
+    });
+    if options.json {
+        say(to_json(&installation, addresses.as_ref(), vault.as_ref(), &checkpoint, healthy));
+    } else {
+        print(&installation, addresses.as_ref(), vault.as_ref(), &checkpoint);
+    }
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn to_json(
+    installation: &Installation,
+    addresses: Option<&Addresses>,
+    vault: Option<&VaultStatus>,
+    checkpoint: &str,
+    healthy: bool,
+) -> Value {
+    json!({
+        "running": addresses.is_some(),
+        "healthy": healthy,
+        "data_dir": installation.layout.data(),
+        "up_pid": addresses.map(|addresses| addresses.up_pid),
+        "processes": addresses.map(|addresses| &addresses.processes),
+        "gateway": addresses.map(|addresses| &addresses.gateway),
+        "paper": addresses.map(|addresses| &addresses.paper),
+        "sign_socket": installation.layout.sign_socket(),
+        "admin_socket": installation.layout.admin_socket(),
+        "journal_socket": installation.layout.journal_socket(),
+        "isolation": vault.map(|vault| &vault.isolation),
+        "trading_state": vault.map(|vault| {
+            vault.states.iter().map(|(account, state)| (account.to_string(), json!(state))).collect::<serde_json::Map<_, _>>()
+        }),
+        "lease": vault.map(|vault| &vault.lease),
+        "policy_hash": vault.map(|vault| &vault.policy_hash),
+        "log": { "size": vault.map(|vault| vault.next_index), "durable": vault.map(|vault| vault.durable), "checkpoint": checkpoint },
+        "decisions": vault.map(|vault| json!({
+            "approved": vault.approved, "denied": vault.denied, "released": vault.released, "errors": vault.errors,
+        })),
+        "latency_us": vault.map(|vault| json!({
+            "p50": vault.latency_us[0], "p99": vault.latency_us[1], "p999": vault.latency_us[2],
+        })),
+        "keys": vault.map(|vault| &vault.keys),
+    })
+}
+
+fn print(
+    installation: &Installation,
+    addresses: Option<&Addresses>,
+    vault: Option<&VaultStatus>,
+    checkpoint: &str,
+) {
+    say(format!("data        {}", installation.layout.data().display()));
+    let Some(addresses) = addresses else {
+        return say("nothing runs here; start it with `seawall up`");
+    };
+    for process in &addresses.processes {
+        let pid = process.pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let restarts = process.restarts;
+        say(format!(
+            "process     {:<8} {:<9} pid {pid}, restarted {restarts} times",
+            process.name, process.health
+        ));
+    }
+    for (venue, url) in &addresses.gateway {
+        say(format!("gateway     {venue} {url}"));
+    }
+    say(format!("sign socket {}", installation.layout.sign_socket().display()));
+    let Some(vault) = vault else {
+        return say("the vault does not answer: nothing is signed");
+    };
+    say(format!("isolation   {}", vault.isolation));
+    for (account, state) in &vault.states {
+        say(format!("trading     account {account} is {state}"));
+    }
+    say(format!("lease       {}", vault.lease));
+    say(format!("policy      {}", vault.policy_hash));
+    say(format!(
+        "log         {} records, {} durable, checkpoint {checkpoint}",
+        vault.next_index, vault.durable
+    ));
+    let [p50, p99, p999] = vault.latency_us;
+    say(format!("latency     p50 {p50} µs, p99 {p99} µs, p99.9 {p999} µs from request to durable reply"));
+    for key in &vault.keys {
+        let days = key.age_ms / 86_400_000;
+        say(format!(
+            "key         {} {} account {} {}, {days} days old",
+            key.key_id, key.venue, key.account, key.stage
+        ));
+    }
+}

@@ -1,0 +1,185 @@
+//! One installation: its folder, its wiring, its secrets at rest, and the changes to them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use gateway::{Directory, StandIn};
+use keys::{RootSecret, SealedStore};
+use policy::Policy;
+use protocol::admin::{AdminCommand, AdminReply, Change};
+use protocol::client::LineClient;
+use trading::{AccountName, BotName, Timestamp, Venue};
+
+use crate::config::Config;
+use crate::layout::{Layout, read_text, write_private};
+
+/// An installation on disk.
+pub struct Installation {
+    pub layout: Layout,
+    pub config: Config,
+}
+
+impl Installation {
+    /// Opens what is there; the wiring defaults where there is no file.
+    pub fn open(layout: Layout) -> anyhow::Result<Self> {
+        let config = Config::load(&layout)?;
+        Ok(Self { layout, config })
+    }
+
+    /// The root secret; made at the first call.
+    pub fn root_secret(&self) -> anyhow::Result<RootSecret> {
+        let path = self.layout.root_secret();
+        if !path.exists() {
+            self.layout.create()?;
+            let root = RootSecret::generate();
+            write_private(&path, root.to_hex().as_bytes())?;
+            return Ok(root);
+        }
+        let text = zeroize::Zeroizing::new(read_text(&path)?);
+        RootSecret::from_hex(&text).with_context(|| format!("{}", path.display()))
+    }
+
+    /// The sealed store and the policy in force.
+    pub fn store(&self) -> anyhow::Result<(SealedStore, Policy)> {
+        let path = self.layout.trade_store();
+        let store =
+            SealedStore::from_json(&read_text(&path)?).with_context(|| format!("{}", path.display()))?;
+        let policy = parse_policy(store.policy()).with_context(|| format!("{}", path.display()))?;
+        Ok((store, policy))
+    }
+
+    /// Whether keys and policy were set up.
+    pub fn is_set_up(&self) -> bool {
+        self.layout.trade_store().exists()
+    }
+
+    /// Puts `text` in force as the first policy, with no keys yet.
+    pub fn first_policy(&self, text: &str) -> anyhow::Result<Policy> {
+        self.layout.create()?;
+        self.root_secret()?;
+        let policy = parse_policy(text)?;
+        if !self.layout.policy().exists() {
+            write_private(&self.layout.policy(), text.as_bytes())?;
+        }
+        let store = SealedStore::new(text, &policy.hash());
+        write_private(&self.layout.trade_store(), store.to_json().as_bytes())?;
+        self.write_directory(|_| (), &policy)?;
+        Ok(policy)
+    }
+
+    /// Puts the policy `text` in force: reseals the keys under it and tells the running vault.
+    pub fn apply_policy(&self, text: &str, change: Change) -> anyhow::Result<Policy> {
+        let new = parse_policy(text)?;
+        let root = self.root_secret()?;
+        let (store, old) = self.store()?;
+        let resealed = store.reseal(&root, &old.hash(), text, &new.hash())?;
+        self.put_in_force(&resealed, &new, change)?;
+        write_private(&self.layout.policy(), text.as_bytes())?;
+        Ok(new)
+    }
+
+    /// Writes `store` and has the running vault take it. If the vault refuses, the old one stays.
+    pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: Change) -> anyhow::Result<()> {
+        let path = self.layout.trade_store();
+        let before = std::fs::read(&path).ok();
+        let text = store.to_json();
+        write_private(&path, text.as_bytes())?;
+        if let Err(error) = self.tell_vault(&AdminCommand::Load { store: text, change }) {
+            if let Some(before) = before {
+                write_private(&path, &before)?;
+            }
+            return Err(error);
+        }
+        self.write_directory(|_| (), policy)
+    }
+
+    /// The bots' logins and the instruments that need prices.
+    pub fn directory(&self) -> anyhow::Result<Directory> {
+        let path = self.layout.stand_ins();
+        if path.exists() { Ok(Directory::read(&path)?) } else { Ok(Directory::default()) }
+    }
+
+    /// Changes the logins; the instruments follow `policy`.
+    pub fn write_directory(
+        &self,
+        change: impl FnOnce(&mut Vec<StandIn>),
+        policy: &Policy,
+    ) -> anyhow::Result<()> {
+        let mut directory = self.directory()?;
+        change(&mut directory.stand_ins);
+        directory.instruments = policy.instruments().cloned().collect();
+        write_private(&self.layout.stand_ins(), &serde_json::to_vec_pretty(&directory)?)
+    }
+
+    /// Sends a command to the vault if it runs. Without one, the change takes effect when it
+    /// starts; the record of it is made then.
+    pub fn tell_vault(&self, command: &AdminCommand) -> anyhow::Result<Option<AdminReply>> {
+        match LineClient::connect(&self.layout.admin_socket()) {
+            Ok(mut client) => {
+                client.set_timeout(std::time::Duration::from_secs(10))?;
+                match client.call(command).context("the vault did not answer")? {
+                    AdminReply::Error { error } => anyhow::bail!("the vault refused: {}", error.message),
+                    reply => Ok(Some(reply)),
+                }
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).context("cannot reach the vault"),
+        }
+    }
+
+    /// Sends a command to the vault, which must run.
+    pub fn ask_vault(&self, command: &AdminCommand) -> anyhow::Result<AdminReply> {
+        self.tell_vault(command)?.with_context(|| {
+            format!("nothing runs on {}; start it with `seawall up`", self.layout.data().display())
+        })
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Reads a policy; every mistake stands in the error, one per line.
+pub fn parse_policy(text: &str) -> anyhow::Result<Policy> {
+    Policy::parse(text).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the policy has {} mistake(s):\n{}", lines.len(), lines.join("\n"))
+    })
+}
+
+/// Milliseconds since the epoch.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A new login in the form `venue` issues: what that venue's libraries expect.
+pub fn new_stand_in(bot: &BotName, venue: Venue, account: &AccountName) -> StandIn {
+    let (key, secret) = match venue {
+        Venue::Binance => (64, 64),
+        Venue::Bybit => (18, 36),
+    };
+    StandIn {
+        bot: bot.clone(),
+        venue,
+        account: account.clone(),
+        api_key: random_text(key),
+        secret: random_text(secret),
+        added_at: now(),
+    }
+}
+
+/// `length` letters and digits, each of the 62 equally likely.
+pub fn random_text(length: usize) -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(length);
+    while text.len() < length {
+        let mut byte = [0];
+        keys::fill_random(&mut byte);
+        // 248 is the largest multiple of 62 below 256: larger bytes would favour some letters.
+        if byte[0] < 248 {
+            text.push(char::from(ALPHABET[usize::from(byte[0]) % ALPHABET.len()]));
+        }
+    }
+    text
+}

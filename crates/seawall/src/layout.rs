@@ -1,0 +1,146 @@
+//! Where everything of one installation lies.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+/// Longest path a Unix socket may have on Linux, in bytes (`sun_path` less its zero).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// The folder of one installation and the names in it.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    data: PathBuf,
+    run: PathBuf,
+}
+
+impl Layout {
+    /// Takes `data_dir`, or `$XDG_DATA_HOME/seawall`, or `~/.local/share/seawall`.
+    pub fn resolve(data_dir: Option<PathBuf>) -> anyhow::Result<Self> {
+        let data = match data_dir {
+            Some(path) => path,
+            None => default_data_dir()
+                .context("neither XDG_DATA_HOME nor HOME is set; say where with --data-dir")?,
+        };
+        let data = std::path::absolute(&data).with_context(|| format!("{}", data.display()))?;
+        let run = run_dir(&data);
+        Ok(Self { data, run })
+    }
+
+    /// Makes the folders that are missing, readable by the owner alone.
+    pub fn create(&self) -> anyhow::Result<()> {
+        for path in [&self.data, &self.run, &self.keys_dir(), &self.process_logs()] {
+            make_private_dir(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+    pub fn config(&self) -> PathBuf {
+        self.data.join("seawall.toml")
+    }
+    pub fn policy(&self) -> PathBuf {
+        self.data.join("policy.toml")
+    }
+    pub fn keys_dir(&self) -> PathBuf {
+        self.data.join("keys")
+    }
+    pub fn root_secret(&self) -> PathBuf {
+        self.keys_dir().join("root.key")
+    }
+    pub fn trade_store(&self) -> PathBuf {
+        self.keys_dir().join("trade.sealed")
+    }
+    pub fn stand_ins(&self) -> PathBuf {
+        self.data.join("stand-ins.json")
+    }
+    pub fn paper_accounts(&self) -> PathBuf {
+        self.data.join("paper-accounts.json")
+    }
+    /// The log's signing key; outside the log's folder, which is made to be copied.
+    pub fn log_key(&self) -> PathBuf {
+        self.keys_dir().join("log.key")
+    }
+    pub fn log(&self) -> PathBuf {
+        self.data.join("log")
+    }
+    pub fn process_logs(&self) -> PathBuf {
+        self.data.join("process-logs")
+    }
+    pub fn lock(&self) -> PathBuf {
+        self.data.join("up.lock")
+    }
+    pub fn addresses(&self) -> PathBuf {
+        self.run.join("addresses.json")
+    }
+    pub fn sign_socket(&self) -> PathBuf {
+        self.run.join("sign.sock")
+    }
+    pub fn gateway_socket(&self) -> PathBuf {
+        self.run.join("gateway.sock")
+    }
+    pub fn admin_socket(&self) -> PathBuf {
+        self.run.join("admin.sock")
+    }
+    pub fn journal_socket(&self) -> PathBuf {
+        self.run.join("journal.sock")
+    }
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("XDG_DATA_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("seawall"))
+}
+
+/// `DATA/run`, or where that is too deep for a socket path, a folder of its own under the
+/// temporary directory, named by the hash of the data folder.
+fn run_dir(data: &Path) -> PathBuf {
+    let run = data.join("run");
+    if run.join("journal.sock").as_os_str().len() <= MAX_SOCKET_PATH {
+        return run;
+    }
+    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    base.join(format!("seawall-{}-{name}", protocol::peer::Peer::own_uid()))
+}
+
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes `bytes` to `path` so that a crash leaves the old file or the new one, never half of
+/// one: a temporary file beside it, synced, renamed, and the folder synced. Mode 0600.
+pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().context("a file has a folder")?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let write = || -> io::Result<()> {
+        use std::io::Write as _;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Reads a text file, with its path in the error.
+pub fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,521 @@
+//! The processes of one installation: how each is started, in which order, and what they show.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use gateway::{Bases, StandIn};
+use keys::{Role, SecretText};
+use policy::Policy;
+use protocol::admin::{AdminCommand, AdminReply, Change, VaultStatus};
+use serde::{Deserialize, Serialize};
+use trading::{AccountName, BotName, Venue};
+use zeroize::Zeroizing;
+
+use crate::commands::bot;
+use crate::commands::init::Preset;
+use crate::installation::{Installation, now, random_text};
+use crate::layout::{Layout, read_text, write_private};
+use crate::process::{JournalStartup, VaultStartup};
+use crate::up::addresses::{Addresses, ProcessState};
+use crate::up::demo::DemoBot;
+use crate::up::screen::Picture;
+use crate::up::supervisor::{Health, Process, Recipe};
+
+/// Decisions shown at once.
+const SHOWN_ORDERS: usize = 40;
+
+/// A paper account's key, as the paper venue issued it. Worth nothing anywhere else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PaperKey {
+    pub venue: Venue,
+    pub account: AccountName,
+    pub api_key: String,
+    pub secret: String,
+}
+
+/// The sockets the vault listens on; bound once, so that callers never see it restart.
+struct VaultSockets {
+    sign: UnixListener,
+    gateway: UnixListener,
+    admin: UnixListener,
+}
+
+/// Everything `up` runs.
+pub struct Stack {
+    pub installation: Installation,
+    /// In the order in which they start.
+    processes: Vec<Process>,
+    /// Where the paper venue was first reached; kept over its restarts.
+    paper: Arc<Mutex<Option<paper::Addresses>>>,
+    demo: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
+    demo_login: Option<StandIn>,
+    addresses: Addresses,
+    sockets: Arc<VaultSockets>,
+    status: Option<VaultStatus>,
+    /// Released and rejected counts of vaults that are gone, so that restarts lose none.
+    carried: [u64; 2],
+}
+
+impl Stack {
+    /// Sets up what is missing and binds the vault's sockets; starts nothing.
+    pub fn prepare(installation: Installation, no_demo: bool) -> anyhow::Result<Self> {
+        if !installation.is_set_up() {
+            set_up(&installation)?;
+        }
+        let (_, policy) = installation.store()?;
+        let demo = installation.config.demo.enabled && !no_demo && installation.config.is_paper(Venue::Bybit);
+        let demo_login = if demo { demo_login(&installation, &policy)? } else { None };
+        ensure_paper_keys(&installation)?;
+        let sockets = Arc::new(VaultSockets::bind(&installation)?);
+        Ok(Self {
+            installation,
+            processes: Vec::new(),
+            paper: Arc::new(Mutex::new(None)),
+            demo: None,
+            demo_login,
+            addresses: Addresses::default(),
+            sockets,
+            status: None,
+            carried: [0; 2],
+        })
+    }
+
+    /// Starts everything in order: venue, journal, vault, gateway, demo bot.
+    pub fn start(&mut self, keep_going: &dyn Fn() -> bool) -> anyhow::Result<()> {
+        let layout = self.installation.layout.clone();
+        let venues = Venue::ALL.into_iter().filter(|venue| self.installation.config.is_paper(*venue));
+        if venues.count() > 0 {
+            let said = self.launch(paper_recipe(&self.installation, &self.paper)?, keep_going)?;
+            let addresses: paper::Addresses = serde_json::from_value(said)?;
+            *lock(&self.paper) = Some(addresses);
+            for (venue, address) in paper_addresses(&addresses) {
+                self.addresses.paper.insert(venue.to_string(), format!("http://{address}"));
+            }
+            self.addresses.paper.insert("control".to_owned(), format!("http://{}", addresses.control));
+        }
+        let bases = self.all_bases();
+        self.launch(journal_recipe(&self.installation), keep_going)?;
+        self.launch(vault_recipe(&self.installation, &self.sockets, &bases.vault), keep_going)?;
+        let said = self.launch(gateway_recipe(&self.installation, &bases.gateway), keep_going)?;
+        let bound: BTreeMap<Venue, SocketAddr> = serde_json::from_value(said)?;
+        self.addresses.up_pid = std::process::id();
+        self.addresses.gateway = bound.iter().map(|(venue, at)| (*venue, format!("http://{at}"))).collect();
+        self.addresses.sign_socket = layout.sign_socket().display().to_string();
+        self.addresses.admin_socket = layout.admin_socket().display().to_string();
+        self.addresses.journal_socket = layout.journal_socket().display().to_string();
+        self.write_addresses()?;
+        if let (Some(login), Some(gateway)) = (self.demo_login.clone(), bound.get(&Venue::Bybit)) {
+            let stop = Arc::new(AtomicBool::new(false));
+            let pace = Duration::from_millis(self.installation.config.demo.pace_ms.max(1));
+            let (bot, told) = (DemoBot::new(*gateway, login), Arc::clone(&stop));
+            self.demo = Some((stop, std::thread::spawn(move || bot.run(pace, &told))));
+        }
+        Ok(())
+    }
+
+    fn launch(&mut self, recipe: Recipe, keep_going: &dyn Fn() -> bool) -> anyhow::Result<serde_json::Value> {
+        let mut process = Process::new(recipe);
+        let said = process.start(keep_going);
+        self.processes.push(process);
+        said
+    }
+
+    /// Looks after the processes once, and notes what has changed.
+    pub fn tend(&mut self) -> anyhow::Result<()> {
+        let before = self.process_states();
+        for process in &mut self.processes {
+            process.tend()?;
+        }
+        if self.process_states() != before {
+            self.write_addresses()?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything in the opposite order: nobody is stopped while something needs it.
+    pub fn stop(&mut self) {
+        if let Some((stop, thread)) = self.demo.take() {
+            stop.store(true, Ordering::Relaxed);
+            // The bot's thread ends after its current request; it holds nothing.
+            drop(thread.join());
+        }
+        self.refresh_status();
+        while let Some(mut process) = self.processes.pop() {
+            process.stop();
+        }
+        drop(std::fs::remove_file(self.installation.layout.addresses()));
+    }
+
+    /// Everything there is to see now.
+    pub fn picture(&mut self) -> Picture {
+        self.refresh_status();
+        let layout = &self.installation.layout;
+        let status = self.status.as_ref();
+        let [released, rejected] = self.totals();
+        Picture {
+            processes: self.process_states(),
+            orders: crate::commands::log::latest_orders(&layout.log(), SHOWN_ORDERS).unwrap_or_default(),
+            approved: status.map_or(0, |status| status.approved),
+            denied: status.map_or(0, |status| status.denied),
+            released,
+            rejected,
+            latency_us: self.latency_us(),
+            log_size: status.map_or(0, |status| status.durable),
+            checkpoint: checkpoint_text(layout),
+            trading_state: status.map_or("unknown".to_owned(), state_text),
+            lease: status.map_or("unknown".to_owned(), |status| status.lease.clone()),
+            gateways: self
+                .addresses
+                .gateway
+                .iter()
+                .map(|(venue, url)| (venue.to_string(), url.clone()))
+                .collect(),
+            next_commands: next_commands(layout),
+        }
+    }
+
+    /// Signatures that left, and orders the venue rejected, in this run.
+    pub fn totals(&self) -> [u64; 2] {
+        let [released, rejected] = self.carried;
+        let now = self.status.as_ref().map_or([0; 2], |status| [status.released, status.rejected]);
+        [released + now[0], rejected + now[1]]
+    }
+
+    /// p50, p99 and p99.9 as the present vault measured them.
+    pub fn latency_us(&self) -> [u64; 3] {
+        self.status.as_ref().map_or([0; 3], |status| status.latency_us)
+    }
+
+    /// Records in the log before anything runs.
+    pub fn log_size_on_disk(&self) -> u64 {
+        crate::commands::log::size(&self.installation.layout.log()).unwrap_or(0)
+    }
+
+    fn refresh_status(&mut self) {
+        let Ok(Some(AdminReply::Status(new))) = self.installation.tell_vault(&AdminCommand::Status) else {
+            return;
+        };
+        if let Some(old) = self.status.take().filter(|old| old.pid != new.pid) {
+            self.carried[0] += old.released;
+            self.carried[1] += old.rejected;
+        }
+        self.status = Some(new);
+    }
+
+    fn process_states(&self) -> Vec<ProcessState> {
+        self.processes.iter().map(state_of).collect()
+    }
+
+    fn write_addresses(&mut self) -> anyhow::Result<()> {
+        self.addresses.processes = self.process_states();
+        self.addresses.write(&self.installation.layout)
+    }
+
+    fn all_bases(&self) -> AllBases {
+        let paper = *lock(&self.paper);
+        let mut all = AllBases::default();
+        for venue in Venue::ALL {
+            if let Some(bases) = bases_of(&self.installation, venue, paper) {
+                all.vault.0.insert(venue, bases.http.clone());
+                all.gateway.insert(venue, bases);
+            }
+        }
+        all
+    }
+}
+
+/// Where each venue is reached, for those who need to know.
+#[derive(Default)]
+struct AllBases {
+    vault: vault::BaseUrls,
+    gateway: BTreeMap<Venue, Bases>,
+}
+
+fn bases_of(installation: &Installation, venue: Venue, paper: Option<paper::Addresses>) -> Option<Bases> {
+    match installation.config.venues.get(&venue) {
+        Some(real) => Some(Bases::of(venue, real.network)),
+        None => paper.map(|addresses| {
+            let address = match venue {
+                Venue::Binance => addresses.binance,
+                Venue::Bybit => addresses.bybit,
+            };
+            Bases::paper(venue, address)
+        }),
+    }
+}
+
+/// Where `venue` is reached by a command: its real hosts, or the paper venue of the running `up`.
+pub fn bases(installation: &Installation, venue: Venue) -> anyhow::Result<vault::BaseUrls> {
+    let http = match installation.config.venues.get(&venue) {
+        Some(real) => Bases::of(venue, real.network).http,
+        None => {
+            let url = Addresses::read(&installation.layout)
+                .and_then(|addresses| addresses.paper.get(venue.as_str()).cloned())
+                .with_context(|| {
+                    format!("{venue} is the paper venue here, which runs only under `seawall up`")
+                })?;
+            let address = url.strip_prefix("http://").unwrap_or(&url).parse()?;
+            Bases::paper(venue, address).http
+        }
+    };
+    Ok(vault::BaseUrls([(venue, http)].into()))
+}
+
+fn paper_addresses(addresses: &paper::Addresses) -> [(Venue, SocketAddr); 2] {
+    [(Venue::Binance, addresses.binance), (Venue::Bybit, addresses.bybit)]
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn state_of(process: &Process) -> ProcessState {
+    let health = match process.health() {
+        Health::Waiting => "waiting",
+        Health::Starting => "starting",
+        Health::Ready => "ready",
+        Health::Stopped => "stopped",
+    };
+    ProcessState {
+        name: process.name().to_owned(),
+        pid: process.pid(),
+        health: health.to_owned(),
+        restarts: process.restarts(),
+        last_exit: process.last_exit().map(ToOwned::to_owned),
+    }
+}
+
+fn state_text(status: &VaultStatus) -> String {
+    status.states.iter().map(|(account, state)| format!("{account} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+fn next_commands(layout: &Layout) -> [String; 3] {
+    let data = layout.data().display();
+    [
+        format!("seawall --data-dir {data} log verify"),
+        format!("seawall --data-dir {data} halt --why \"just trying\""),
+        format!("seawall --data-dir {data} bot add mybot --venue bybit --account main"),
+    ]
+}
+
+/// Size and start of the root of the last checkpoint.
+pub fn checkpoint_text(layout: &Layout) -> String {
+    match journal::Folder::open_read_only(&layout.log()).and_then(|folder| folder.current_checkpoint()) {
+        Ok((checkpoint, _)) => format!("{}@{}", checkpoint.size, &hex(&checkpoint.root)[..16]),
+        Err(_) => "none".to_owned(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The embedded default: an account on each venue with the grid preset.
+fn set_up(installation: &Installation) -> anyhow::Result<()> {
+    let text = if installation.layout.policy().exists() {
+        read_text(&installation.layout.policy())?
+    } else {
+        let first = Preset::Grid.text(Venue::Bybit, &AccountName::new("main")?);
+        policy::edit::add_account(
+            &first,
+            &AccountName::new("binance")?,
+            Venue::Binance,
+            policy::presets::Preset::Grid,
+        )
+        .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?
+    };
+    installation.first_policy(&text).map(drop)
+}
+
+/// The demonstration bot's login on the first Bybit account; `None` if the policy has no such account.
+fn demo_login(installation: &Installation, policy: &Policy) -> anyhow::Result<Option<StandIn>> {
+    let name = BotName::new("demo")?;
+    let directory = installation.directory()?;
+    let own = |login: &&StandIn| login.bot == name && login.venue == Venue::Bybit;
+    if let Some(login) = directory.stand_ins.iter().find(own) {
+        return Ok(Some(login.clone()));
+    }
+    let account = policy.accounts().find(|(_, account)| account.venue() == Venue::Bybit);
+    let Some((account, _)) = account else { return Ok(None) };
+    bot::admit(installation, &name, Venue::Bybit, account).map(Some)
+}
+
+/// Gives each account on the paper venue a key there, and seals it, unless it has one.
+fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<PaperKey>> {
+    let path = installation.layout.paper_accounts();
+    let mut issued: Vec<PaperKey> =
+        if path.exists() { serde_json::from_str(&read_text(&path)?)? } else { Vec::new() };
+    let (mut store, policy) = installation.store()?;
+    let root = installation.root_secret()?;
+    let mut added = false;
+    for (account, own) in policy.accounts().filter(|(_, own)| installation.config.is_paper(own.venue())) {
+        let venue = own.venue();
+        if store.descriptions().any(|key| key.venue == venue && key.account == *account) {
+            continue;
+        }
+        let key =
+            PaperKey { venue, account: account.clone(), api_key: random_text(18), secret: random_text(36) };
+        let secret = SecretText::new(key.secret.clone());
+        store.add(&root, &policy.hash(), venue, account, Role::Trade, &key.api_key, &secret, now())?;
+        issued.push(key);
+        added = true;
+    }
+    if added {
+        write_private(&path, &serde_json::to_vec_pretty(&issued)?)?;
+        let change = Change { kind: "key".into(), text: "sealed paper keys".into() };
+        installation.put_in_force(&store, &policy, change)?;
+    }
+    Ok(issued)
+}
+
+/// The paper venue's recipe. Its addresses stay the same over restarts.
+fn paper_recipe(
+    installation: &Installation,
+    first: &Arc<Mutex<Option<paper::Addresses>>>,
+) -> anyhow::Result<Recipe> {
+    let keys = ensure_paper_keys(installation)?;
+    let seed = installation.config.paper.seed;
+    let first = Arc::clone(first);
+    Ok(Recipe {
+        name: "paper",
+        startup: Box::new(move || {
+            let mut config = paper::Config::demo(seed);
+            config.accounts = keys.iter().flat_map(paper_accounts).collect();
+            if let Some(addresses) = *lock(&first) {
+                config.binance = addresses.binance;
+                config.bybit = addresses.bybit;
+                config.control = addresses.control;
+            }
+            line(&config)
+        }),
+        inherited: Vec::new(),
+        log: installation.layout.process_logs().join("paper.log"),
+    })
+}
+
+/// The key in use, and beside it one that may also withdraw: for trying what `key add` refuses.
+fn paper_accounts(key: &PaperKey) -> [paper::KeyConfig; 2] {
+    let with = |api_key: String, secret: String, permissions| paper::KeyConfig {
+        name: key.account.to_string(),
+        api_key,
+        secret: paper::Secret::Hmac(secret),
+        ..paper::KeyConfig::demo(key.venue, "main", permissions)
+    };
+    let everything = paper::Permissions { transfer: true, withdraw: true, ..paper::Permissions::TRADE };
+    [
+        with(key.api_key.clone(), key.secret.clone(), paper::Permissions::TRADE),
+        with(format!("{}W", key.api_key), key.secret.clone(), everything),
+    ]
+}
+
+/// The gateway's recipe.
+fn gateway_recipe(installation: &Installation, bases: &BTreeMap<Venue, Bases>) -> Recipe {
+    let layout = installation.layout.clone();
+    let venues = installation.config.gateway.iter().filter_map(|(venue, own)| {
+        Some((*venue, gateway::VenueEndpoint { listen: own.listen, bases: bases.get(venue)?.clone() }))
+    });
+    let config = gateway::Config {
+        vault: layout.gateway_socket(),
+        directory: layout.stand_ins(),
+        venues: venues.collect(),
+    };
+    Recipe {
+        name: "gateway",
+        startup: Box::new(move || line(&config)),
+        inherited: Vec::new(),
+        log: layout.process_logs().join("gateway.log"),
+    }
+}
+
+/// The journal's recipe.
+pub fn journal_recipe(installation: &Installation) -> Recipe {
+    let layout = installation.layout.clone();
+    let log = layout.process_logs().join("journal.log");
+    Recipe {
+        name: "journal",
+        startup: Box::new(move || {
+            line(&JournalStartup {
+                dir: layout.log(),
+                key: layout.log_key(),
+                socket: layout.journal_socket(),
+            })
+        }),
+        inherited: Vec::new(),
+        log,
+    }
+}
+
+/// The vault's recipe. It reads the store anew at each start, so a restart takes what is in force.
+fn vault_recipe(installation: &Installation, sockets: &Arc<VaultSockets>, bases: &vault::BaseUrls) -> Recipe {
+    let layout = installation.layout.clone();
+    let durability = installation.config.durability;
+    let listeners = sockets.descriptors();
+    // The recipe keeps the listeners open for as long as the vault can be started.
+    let held = Arc::clone(sockets);
+    let bases = bases.clone();
+    let log = layout.process_logs().join("vault.log");
+    Recipe {
+        name: "vault",
+        startup: Box::new(move || {
+            let _held = &held;
+            let root = Zeroizing::new(read_text(&layout.root_secret())?);
+            let config = vault::Config {
+                store: read_text(&layout.trade_store())?,
+                journal: layout.journal_socket(),
+                bases: bases.clone(),
+                durability,
+            };
+            line(&VaultStartup { root: root.trim().to_owned(), config, listeners })
+        }),
+        inherited: listeners.to_vec(),
+        log,
+    }
+}
+
+/// One line of JSON, wiped after use.
+fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(serde_json::to_vec(value)?);
+    text.push(b'\n');
+    Ok(text)
+}
+
+impl VaultSockets {
+    /// Binds the three sockets; what a dead `up` left behind is replaced.
+    fn bind(installation: &Installation) -> anyhow::Result<Self> {
+        let layout = &installation.layout;
+        Ok(Self {
+            sign: bind(&layout.sign_socket(), 0o666)?,
+            gateway: bind(&layout.gateway_socket(), 0o600)?,
+            admin: bind(&layout.admin_socket(), 0o600)?,
+        })
+    }
+
+    fn descriptors(&self) -> [i32; 3] {
+        [self.sign.as_raw_fd(), self.gateway.as_raw_fd(), self.admin.as_raw_fd()]
+    }
+}
+
+/// Binds `path`. The folder admits its owner alone unless the operator opens it to the bots' users;
+/// the vault checks who each caller is in any case.
+fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot replace {}", path.display()));
+        }
+        _ => {}
+    }
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the mode of {}", path.display()))?;
+    Ok(listener)
+}
