@@ -107,6 +107,19 @@ pub enum Surface {
     V5,
 }
 
+impl Surface {
+    /// Scheme and host of the venue's production API.
+    #[must_use]
+    pub const fn base_url(self) -> &'static str {
+        match self {
+            Self::Spot => "https://api.binance.com",
+            Self::UsdMargined => "https://fapi.binance.com",
+            Self::CoinMargined => "https://dapi.binance.com",
+            Self::V5 => "https://api.bybit.com",
+        }
+    }
+}
+
 /// Something a client wants to send with the real key's signature, without any signature. Bytes and
 /// order of everything else are the client's.
 #[derive(Debug, Clone, PartialEq, Eq)]

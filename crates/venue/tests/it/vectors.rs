@@ -56,6 +56,10 @@ fn check_http(venue: Venue, vector: &Value, request: &HttpRequest) {
     let (presented, unsigned) = split(venue, request.clone()).expect(id);
     let (unsigned, out) = check(vector, &presented, &unsigned);
     assert_eq!(out.and_then(Signed::http).as_ref(), Some(request), "{id}");
+    if let Some(surface) = unsigned.surface() {
+        let url = vector["expected"]["url"].as_str().expect("a URL");
+        assert_eq!(url, format!("{}{}", surface.base_url(), request.target), "{id}");
+    }
     let clock = vector["clock_ms"].as_u64().expect("a clock");
     assert_eq!(unsigned.sent_at().map(trading::Timestamp::as_ms), Some(clock), "{id}");
     match decode(&unsigned) {

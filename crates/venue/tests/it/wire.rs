@@ -5,7 +5,10 @@
 
 use serde_json::Value;
 use trading::Venue;
-use venue::{HttpRequest, Signed, attach, decode, is_public, signing_input, split, without_credentials};
+use venue::{
+    HttpRequest, Signed, Stream, StreamMessage, Surface, attach, decode, is_public, signing_input, split,
+    split_message, without_credentials,
+};
 
 use crate::support::Key;
 
@@ -72,4 +75,32 @@ fn what_libraries_really_send() {
         }
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// WebSocket API calls of ccxt.pro 4.5.90 and binance-common 4.6.0, with each kind of key.
+#[test]
+fn what_libraries_call() {
+    let value: Value =
+        serde_json::from_str(include_str!("../vectors/frames.json")).expect("vectors are JSON");
+    for entry in value["frames"].as_array().expect("a list") {
+        let surface = if entry["surface"] == "usdm" { Surface::UsdMargined } else { Surface::Spot };
+        let frame = entry["frame"].as_str().expect("text");
+        let key = Key::read(entry["credentials"]["secret"].as_str().expect("a secret"));
+        let StreamMessage::Request(presented, unsigned) =
+            split_message(Stream::BinanceApi(surface), frame).expect(frame)
+        else {
+            panic!("{frame} is harmless")
+        };
+        let signature = presented.signature.expect(frame);
+        let spelled = unsigned
+            .spellings()
+            .into_iter()
+            .map(|spelling| unsigned.clone().spelled(spelling))
+            .find(|unsigned| key.verifies(&signing_input(unsigned, &presented.api_key), &signature))
+            .unwrap_or_else(|| panic!("no spelling of {frame} verifies"));
+        decode(&spelled).expect(frame);
+        let again = key.sign(&signing_input(&spelled, &presented.api_key));
+        let out = attach(spelled, &presented.api_key, key.algorithm(), &again).message();
+        assert_eq!(out.as_deref(), Some(frame));
+    }
 }
