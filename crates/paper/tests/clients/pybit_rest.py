@@ -27,6 +27,7 @@ for category in ("spot", "linear"):
     check(f"{category} get_tickers", float(ticker["bid1Price"]) < float(ticker["ask1Price"]), ticker["lastPrice"])
     check(f"{category} get_orderbook", len(session.get_orderbook(**named, limit=10)["result"]["b"]) == 10)
     check(f"{category} get_kline", len(session.get_kline(**named, interval=5, limit=20)["result"]["list"]) == 20)
+    session.cancel_all_orders(**named)
     far = f"{float(ticker['bid1Price']) * 0.9:.1f}"
     link = f"pybit-{time.time_ns()}"
     placed = session.place_order(**named, side="Buy", orderType="Limit", qty="0.002", price=far, timeInForce="PostOnly", orderLinkId=link)
