@@ -19,6 +19,8 @@ mod num;
 mod run;
 mod server;
 mod state;
+#[cfg(test)]
+mod vectors;
 
 pub use config::{Config, KeyConfig, Permissions, Secret, default_instruments};
 pub use run::{Addresses, Error, Spawned, run, spawn};

@@ -6,7 +6,7 @@
 mod account;
 pub(crate) mod events;
 mod orders;
-mod params;
+pub(crate) mod params;
 mod public;
 mod stream;
 

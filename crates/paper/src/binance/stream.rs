@@ -59,6 +59,8 @@ pub(crate) fn stream(
     let path = path.strip_prefix("/fstream").unwrap_or(path);
     let path =
         ["/public", "/market", "/private"].iter().find_map(|part| path.strip_prefix(part)).unwrap_or(path);
+    // ccxt tells spot streams by `/stream` in their URL, so spot is also served under that prefix.
+    let path = path.strip_prefix("/stream").filter(|rest| rest.starts_with("/ws")).unwrap_or(path);
     let mut names: Vec<String> = Vec::new();
     if !session.api {
         let query = Params::parse(&[query]).unwrap_or_default();

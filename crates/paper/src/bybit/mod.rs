@@ -6,7 +6,7 @@
 mod account;
 mod market;
 mod orders;
-mod request;
+pub(crate) mod request;
 mod stream;
 
 use serde_json::{Value, json};

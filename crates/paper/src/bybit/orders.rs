@@ -305,7 +305,7 @@ pub(crate) fn render(exchange: &Exchange, order: &OrderState) -> Value {
     } else {
         (Decimal::ZERO, Decimal::ZERO)
     };
-    json!({
+    let mut row = json!({
         "orderId": order_id(order.id), "orderLinkId": request.client_id, "blockTradeId": "", "symbol": spec.symbol,
         "price": order.price, "qty": quantity, "side": side(request.side), "isLeverage": "0", "positionIdx": 0,
         "orderStatus": status(order, spec.market), "createType": "CreateByUser",
@@ -315,13 +315,17 @@ pub(crate) fn render(exchange: &Exchange, order: &OrderState) -> Value {
         "leavesQty": left, "leavesValue": left_value, "cumExecQty": order.filled, "cumExecValue": order.value,
         "cumExecFee": order.fee, "timeInForce": time_in_force, "orderType": request.type_name,
         "stopOrderType": if request.trigger.is_some() { "Stop" } else { "" }, "orderIv": "", "marketUnit": unit,
-        "triggerPrice": trigger, "takeProfit": "", "stopLoss": "", "tpslMode": "", "tpLimitPrice": "",
+        "triggerPrice": trigger, "takeProfit": "", "stopLoss": "", "tpLimitPrice": "",
         "slLimitPrice": "", "tpTriggerBy": "", "slTriggerBy": "", "triggerDirection": direction,
         "triggerBy": if request.trigger.is_some() { "LastPrice" } else { "" }, "lastPriceOnCreated": "",
         "reduceOnly": request.reduce_only, "closeOnTrigger": false, "smpType": "None", "smpGroup": 0, "smpOrderId": "",
         "placeType": "", "ocoTriggerBy": "", "createdTime": order.created_ms.to_string(),
         "updatedTime": order.updated_ms.to_string(),
-    })
+    });
+    if spec.market == Market::Linear {
+        row["tpslMode"] = "".into(); // spot has no such field, and clients tell the two apart by it
+    }
+    row
 }
 
 /// `execution/list`, newest first.

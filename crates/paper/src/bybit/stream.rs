@@ -106,7 +106,7 @@ impl Session {
         let answer = |success: bool, words: &str| {
             json!({
                 "success": success, "ret_msg": words, "conn_id": connection,
-                "req_id": message["req_id"].as_str().unwrap_or_default(), "op": operation,
+                "req_id": if message["req_id"].is_null() { json!("") } else { message["req_id"].clone() }, "op": operation,
             })
         };
         match operation {

@@ -8,7 +8,7 @@ import queue
 import time
 
 from pybit import exceptions
-from pybit import _websocket_stream  # noqa: PLC2701
+from pybit import _websocket_trading
 from pybit import unified_trading
 from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
 
@@ -27,6 +27,7 @@ for category in ("spot", "linear"):
     check(f"{category} get_tickers", float(ticker["bid1Price"]) < float(ticker["ask1Price"]), ticker["lastPrice"])
     check(f"{category} get_orderbook", len(session.get_orderbook(**named, limit=10)["result"]["b"]) == 10)
     check(f"{category} get_kline", len(session.get_kline(**named, interval=5, limit=20)["result"]["list"]) == 20)
+    session.cancel_all_orders(**named)
     far = f"{float(ticker['bid1Price']) * 0.9:.1f}"
     link = f"pybit-{time.time_ns()}"
     placed = session.place_order(**named, side="Buy", orderType="Limit", qty="0.002", price=far, timeInForce="PostOnly", orderLinkId=link)
@@ -64,10 +65,10 @@ check.raises(
 )
 
 stream_url = "ws" + given.url.removeprefix("http")
-for module in (unified_trading, _websocket_stream):
-    for constant, value in list(vars(module).items()):
-        if isinstance(value, str) and value.startswith("wss://"):
-            setattr(module, constant, value.replace("wss://{SUBDOMAIN}.{DOMAIN}.{TLD}", stream_url))
+for module in (unified_trading, _websocket_trading):
+    for constant in ("PUBLIC_WSS", "PRIVATE_WSS", "TRADE_WSS"):
+        if hasattr(module, constant):
+            setattr(module, constant, stream_url + getattr(module, constant)[getattr(module, constant).index("/v5/"):])
 
 heard = queue.Queue()
 public = WebSocket(testnet=False, channel_type="linear")

@@ -39,7 +39,8 @@ def ccxt_binance_urls(base):
     }
     urls = {name: base + path for name, path in rest.items()}
     urls["ws"] = {
-        "spot": ws + "/ws", "margin": ws + "/ws", "linear": ws + "/fstream/ws", "inverse": ws + "/dstream/ws",
+        # ccxt takes a stream for spot only if its URL has "/stream" in it, as wss://stream.binance.com has.
+        "spot": ws + "/stream/ws", "margin": ws + "/stream/ws", "linear": ws + "/fstream/ws", "inverse": ws + "/dstream/ws",
         "ws-api": {"spot": ws + "/ws-api/v3", "linear": ws + "/ws-fapi/v1", "inverse": ws + "/ws-dapi/v1"},
     }
     return urls

@@ -1,4 +1,4 @@
-"""Binance's own `binance-sdk-spot` over REST and the WebSocket API: `binance_sdk_spot.py [--url --key --secret]`."""
+"""Binance's own `binance-sdk-spot` over REST and the WebSocket API: `binance_sdk.py [--url --key --secret]`."""
 
 import asyncio
 import time
@@ -41,7 +41,7 @@ check("my_trades", any(row.order_id == market.order_id for row in rest.my_trades
 check("get_account", any(row.asset == "USDT" for row in rest.get_account().data().balances))
 check.raises(
     "post-only crossing", Error,
-    lambda: rest.new_order(symbol="BTCUSDT", side="BUY", type="LIMIT_MAKER", quantity=0.002, price=float(far) * 1.2),
+    lambda: rest.new_order(symbol="BTCUSDT", side="BUY", type="LIMIT_MAKER", quantity=0.002, price=round(float(far) * 1.2, 2)),
 )
 
 
