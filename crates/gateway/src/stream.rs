@@ -79,15 +79,14 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
         let bot_side =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(limits)).await;
         let path = target.split('?').next().unwrap_or("/").to_owned();
-        let conversation =
-            Conversation {
-                endpoint,
-                path,
-                stream: route.stream,
-                login: None,
-                mask: None,
-                under_way: VecDeque::new(),
-            };
+        let conversation = Conversation {
+            endpoint,
+            path,
+            stream: route.stream,
+            login: None,
+            mask: None,
+            under_way: VecDeque::new(),
+        };
         relay(conversation, bot_side, venue_side).await;
     });
     switching(&derive_accept_key(key.as_bytes()))
@@ -185,6 +184,12 @@ impl Conversation {
                 Err((kind, why)) => return self.refuse(Some(&unsigned), kind, &why),
             }
         };
+        // Frames without a key act on the account that the connection logged in for, and only the
+        // venue knows which of two logins that is.
+        if self.login.as_ref().is_some_and(|own| own.account != login.account || own.bot != login.bot) {
+            let why = "this stream is another bot's or account's; open one for each";
+            return self.refuse(Some(&unsigned), DenialKind::Forbidden, why);
+        }
         let frame = StreamFrame { path: self.path.clone(), text: text.as_str().to_owned(), spelling };
         let venue = self.endpoint.venue;
         let question = Question { bot: &login.bot, account: &login.account, venue, frame: &frame };
