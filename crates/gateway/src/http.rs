@@ -130,9 +130,11 @@ pub(crate) const fn kind_of(code: ErrorCode) -> DenialKind {
 /// How denials are told in the venue's words.
 pub(crate) fn denied_kind(denials: &[protocol::sign::DenialText]) -> DenialKind {
     let only = |codes: &[&str]| denials.iter().all(|denial| codes.contains(&denial.code.as_str()));
-    if only(&["not_decoded"]) {
+    if only(&["not_signable"]) {
         DenialKind::Forbidden
-    } else if only(&["clock_skew"]) {
+    } else if only(&["not_decoded"]) {
+        DenialKind::BadRequest
+    } else if only(&["clock_skew_over_limit"]) {
         DenialKind::Clock
     } else {
         DenialKind::Order
@@ -219,4 +221,22 @@ fn refusal(venue: Venue, kind: DenialKind, why: &str) -> Response<Full<Bytes>> {
         response.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::sign::DenialText;
+
+    #[test]
+    fn the_venue_s_error_fits_the_reason() {
+        let kind = |codes: &[&str]| {
+            let denial = |code: &&str| DenialText { code: (*code).to_owned(), text: String::new() };
+            denied_kind(&codes.iter().map(denial).collect::<Vec<_>>())
+        };
+        assert_eq!(kind(&["not_signable"]), DenialKind::Forbidden);
+        assert_eq!(kind(&["not_decoded"]), DenialKind::BadRequest);
+        assert_eq!(kind(&["clock_skew_over_limit"]), DenialKind::Clock);
+        assert_eq!(kind(&["clock_skew_over_limit", "maker_only"]), DenialKind::Order);
+    }
 }

@@ -98,9 +98,9 @@ fn is_data_path(surface: Surface, path: &str) -> bool {
         Surface::UsdMargined => folders.iter().find_map(|folder| path.strip_prefix(folder)).unwrap_or(path),
         _ => path,
     };
-    ["/ws", "/stream"].iter().any(|start| {
-        inner.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    ["/ws", "/stream"]
+        .iter()
+        .any(|start| inner.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 impl Bases {
