@@ -177,7 +177,7 @@ fn signing_key(vector: &Value) -> Result<SigningKey, Failure> {
 /// The vector's own host for every part of the venue, so that the URL comes out as it went in.
 fn bases(vector: &Value, venue: Venue) -> BaseUrls {
     let url = vector["expected"]["url"].as_str().unwrap_or_default();
-    let base = &url[..url.len() - target_of(url).len()];
+    let base = url.strip_suffix(target_of(url)).unwrap_or_default();
     let surfaces = [Surface::Spot, Surface::UsdMargined, Surface::CoinMargined, Surface::V5];
     let hosts = surfaces.into_iter().map(|surface| (surface, base.to_owned())).collect();
     BaseUrls([(venue, hosts)].into())
