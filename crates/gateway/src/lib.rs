@@ -10,6 +10,7 @@ mod http;
 mod marks;
 mod network;
 mod report;
+mod settle;
 mod stand_ins;
 mod stream;
 mod upstream;
@@ -89,8 +90,10 @@ pub async fn run(
             logins: Arc::clone(&logins),
             vault: vault.clone(),
             upstream: upstream.clone(),
+            unsettled: settle::Unsettled::default(),
         });
         tokio::spawn(marks::keep_fresh(Arc::clone(&endpoint)));
+        tokio::spawn(settle::keep_settled(Arc::clone(&endpoint)));
         tokio::spawn(accept(listener, endpoint));
     }
     ready(&bound);

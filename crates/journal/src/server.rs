@@ -178,11 +178,7 @@ fn now_ms() -> u64 {
 /// # Errors
 ///
 /// [`JournalError`] if it cannot start, or had to stop because the disk failed.
-pub fn run(
-    config: Config,
-    ready: impl FnOnce(&Recovered),
-    stop: OwnedFd,
-) -> Result<(), JournalError> {
+pub fn run(config: Config, ready: impl FnOnce(&Recovered), stop: OwnedFd) -> Result<(), JournalError> {
     let (dir_lock, log, recovered) = open_dir(&config.dir, &config.key)?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(

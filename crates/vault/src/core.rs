@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::{Context, Decision, MarkPrice, OrderName, Policy, Recorded as PolicyRecord, State, VenueEvent};
 use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
-use protocol::sign::{DenialText, ErrorCode, ErrorText, Report, ReportEvent};
+use protocol::sign::{DenialText, ErrorCode, ErrorText, Listed, Report, ReportEvent};
 use trading::{AccountName, Instrument, Timestamp, TradingState};
 
 use crate::detail::{Detail, Event};
@@ -18,6 +18,11 @@ use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 
 /// Most decisions that may wait for the disk; more are refused as unavailable.
 pub(crate) const MAX_WAITING: usize = 4096;
+
+/// Most reports of the venue's that wait for a decision, for each account.
+const MAX_HEARD: usize = 4096;
+/// Most of them that one record holds; a listing of 500 orders is below 24 KiB.
+const MAX_HEARD_PER_RECORD: usize = 64;
 
 /// When a signature may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -83,6 +88,8 @@ pub(crate) struct Core {
     signer: Signer,
     states: BTreeMap<AccountName, State>,
     context: Context,
+    /// What the venue is said to have done, waiting for the next decision of its account.
+    heard: BTreeMap<AccountName, VecDeque<VenueEvent>>,
     recorder: Recorder,
     waiting: VecDeque<Waiting>,
     durable: u64,
@@ -100,6 +107,7 @@ impl Core {
             signer,
             states,
             context: Context::default(),
+            heard: BTreeMap::new(),
             recorder,
             waiting: VecDeque::new(),
             durable,
@@ -144,6 +152,9 @@ impl Core {
             if let Some(report) = &parsed.report {
                 return self.report(report);
             }
+            if let Some(listed) = parsed.listed {
+                return self.listed(listed);
+            }
             if let Some(marks) = &parsed.marks {
                 return self.take_marks(marks);
             }
@@ -168,11 +179,12 @@ impl Core {
         if let Err(error) = self.room() {
             return self.answer(from, request::error_line(id, error), out);
         }
+        let heard = self.take_heard(&asked.account);
         let intent = match venue::decode(&asked.unsigned) {
             Ok(intent) => intent,
             Err(error) => {
                 let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
-                let detail = Detail::undecoded(&asked, &error.to_string());
+                let detail = Detail { heard, ..Detail::undecoded(&asked, &error.to_string()) };
                 return self.record(from, id, &asked, detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
@@ -207,6 +219,7 @@ impl Core {
                 (Verdict::Denied(denials), detail)
             }
         };
+        let detail = Detail { heard, ..detail };
         self.record(from, id, &asked, detail, verdict, salt, out);
     }
 
@@ -314,9 +327,9 @@ impl Core {
         Ok(())
     }
 
-    /// The venue's word about an order, through the gateway; the policy says what it may free.
+    /// The venue's word about an order, through the gateway; the policy says what it may free. It
+    /// takes effect with the next decision, whose record holds it: a replay hears the same.
     fn report(&mut self, report: &Report) {
-        let Some(state) = self.states.get_mut(&report.account) else { return };
         let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
             (Some(number), ..) => OrderName::Number(*number),
             (None, Some(client), _) => OrderName::Client(client.clone()),
@@ -332,7 +345,36 @@ impl Core {
             (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
             (ReportEvent::Closed, _) => VenueEvent::Closed { order },
         };
-        state.observe(&event);
+        self.hear(&report.account, event);
+    }
+
+    fn listed(&mut self, listed: Listed) {
+        let Listed { account, market, instrument, below, open } = listed;
+        let open = open.into_iter().collect();
+        self.hear(&account, VenueEvent::Listed { market, instrument, below, open });
+    }
+
+    /// Keeps a report until the next decision. A flood loses the newest: that frees less.
+    fn hear(&mut self, account: &AccountName, event: VenueEvent) {
+        if self.states.contains_key(account) {
+            let heard = self.heard.entry(account.clone()).or_default();
+            if heard.len() < MAX_HEARD {
+                heard.push_back(event);
+            } else {
+                tracing::warn!(%account, "a report was dropped: {MAX_HEARD} wait for a decision");
+            }
+        }
+    }
+
+    /// Lets what was heard of `account` take effect; as much as one record may hold.
+    fn take_heard(&mut self, account: &AccountName) -> Vec<VenueEvent> {
+        let Some(heard) = self.heard.get_mut(account) else { return Vec::new() };
+        let count = heard.len().min(MAX_HEARD_PER_RECORD);
+        let taken: Vec<VenueEvent> = heard.drain(..count).collect();
+        if let Some(state) = self.states.get_mut(account) {
+            taken.iter().for_each(|event| state.observe(event));
+        }
+        taken
     }
 
     fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
@@ -431,9 +473,12 @@ impl Core {
     pub(crate) fn restore(&mut self, body: &transparency::Body, past: Option<&Past>) {
         self.context.now = self.context.now.max(body.time);
         match past {
-            Some(Past::Approved(recorded)) => {
-                if let Some(state) = self.states.get_mut(&recorded.account) {
-                    state.restore(recorded);
+            Some(Past::Decision { account, heard, approved }) => {
+                if let Some(state) = self.states.get_mut(account) {
+                    heard.iter().for_each(|event| state.observe(event));
+                    if let Some(recorded) = approved {
+                        state.restore(recorded);
+                    }
                 }
             }
             Some(Past::State { state, account }) => {
@@ -496,8 +541,8 @@ impl Core {
 
 /// What a record of an earlier epoch means for the counters.
 pub(crate) enum Past {
-    /// A request was signed.
-    Approved(Box<PolicyRecord>),
+    /// A request was signed, or denied; what had been heard from the venue until then.
+    Decision { account: AccountName, heard: Vec<VenueEvent>, approved: Option<Box<PolicyRecord>> },
     /// The trading state was set, for one account or for all.
     State { state: TradingState, account: Option<AccountName> },
 }

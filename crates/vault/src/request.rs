@@ -178,6 +178,7 @@ fn body_of(
         line.cancel_all.is_some(),
         line.http.is_some(),
         line.frame.is_some(),
+        line.open_orders.is_some(),
     ];
     if bodies.iter().filter(|&&there| there).count() != 1 {
         return Err(malformed(
@@ -198,6 +199,14 @@ fn body_of(
     if let Some(frame) = line.frame {
         gateway_only(caller)?;
         return from_frame(venue, &frame);
+    }
+    if let Some(instrument) = &line.open_orders {
+        gateway_only(caller)?;
+        let read = venue::open_orders_read(instrument)
+            .ok_or_else(|| malformed(format!("orders of {instrument} cannot be listed")))?;
+        return venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS)
+            .map(|unsigned| (Way::Http, unsigned))
+            .map_err(|error| malformed(error.to_string()));
     }
     let intent = neutral_intent(line, venue)?;
     venue::encode(&intent, now, RECV_WINDOW_MS)
