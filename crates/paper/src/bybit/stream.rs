@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -20,6 +21,9 @@ use crate::state::{Front, count, now_ms};
 
 /// Most topics one connection may carry.
 const MAX_TOPICS: usize = 200;
+
+/// The least a network would add to an answer.
+const ANSWER_DELAY: Duration = Duration::from_millis(4);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,11 @@ impl Session {
         loop {
             let replies = tokio::select! {
                 message = socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => self.on_message(&text),
+                    Some(Ok(Message::Text(text))) => {
+                        // pybit notes what it asked only after sending it: an answer must not outrun it.
+                        tokio::time::sleep(ANSWER_DELAY).await;
+                        self.on_message(&text)
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => continue,
                 },
