@@ -36,7 +36,7 @@ impl Stream {
 fn block_on(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        tokio::time::timeout(std::time::Duration::from_secs(20), test).await.expect("in time")
+        tokio::time::timeout(std::time::Duration::from_secs(20), test).await.expect("in time");
     });
 }
 
