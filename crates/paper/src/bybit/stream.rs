@@ -8,6 +8,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use trading::{Market, Side};
 
 use super::market::{category, interval_ms, levels, ticker};
@@ -16,7 +17,7 @@ use super::{account, orders};
 use crate::auth::{Key, Scope};
 use crate::exchange::{Event, Exchange, Listing, difference, price_of};
 use crate::num;
-use crate::server::not_found;
+use crate::server::{PING_EVERY, not_found};
 use crate::state::{Front, count, now_ms};
 
 /// Most topics one connection may carry.
@@ -74,6 +75,7 @@ pub(crate) fn stream(front: Arc<Front>, upgrade: WebSocketUpgrade, path: &str, p
 impl Session {
     async fn run(mut self, mut socket: WebSocket) {
         let mut events = self.front.subscribe();
+        let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let replies = tokio::select! {
                 message = socket.recv() => match message {
@@ -85,6 +87,12 @@ impl Session {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => continue,
                 },
+                _ = pings.tick() => {
+                    if socket.send(Message::Ping(axum::body::Bytes::new())).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 batch = events.recv() => match batch {
                     Ok(batch) => self.on_events(&batch),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return, // too slow: it must reconnect
