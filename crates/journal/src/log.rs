@@ -270,7 +270,7 @@ impl Log {
         self.published = Some(size);
         let mut tiles: Vec<_> = self.completed.drain(..).map(|done| (done.tile, done.bytes)).collect();
         tiles.extend(self.tree.partial_tiles());
-        let partial = self.tree.partial_tiles().map(|(tile, _)| tile).collect();
+        let partial: Vec<Tile> = self.tree.partial_tiles().map(|(tile, _)| tile).collect();
         let [last, before] = std::mem::take(&mut self.partial);
         let obsolete = before.into_iter().filter(|tile| !last.contains(tile)).collect::<Vec<_>>();
         let obsolete = without(obsolete, &partial);
