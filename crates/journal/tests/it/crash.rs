@@ -328,7 +328,7 @@ fn used(content: &[u8]) -> usize {
 fn a_tail_torn_at_any_byte_is_moved_aside() {
     let disk = Memory::default();
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
-    let (mut log, _) = open_on(storage, Path::new(DIR), 1 << 20).expect("opens");
+    let (mut log, _) = open_on(storage, Path::new(DIR), 16 << 10).expect("opens");
     let mut vault = Vault::new(0, 0, [0; 32], Vec::new());
     vault.begin(&mut log).expect("epoch");
     for _ in 0..9 {
@@ -351,14 +351,14 @@ fn a_tail_torn_at_any_byte_is_moved_aside() {
         torn[cut..whole].fill(0);
         after.write(&segment, &torn).expect("write");
         let storage: Arc<dyn Storage> = Arc::new(after.clone());
-        let (_, recovered) = open_on(Arc::clone(&storage), Path::new(DIR), 1 << 20).expect("no damage");
+        let (_, recovered) = open_on(Arc::clone(&storage), Path::new(DIR), 16 << 10).expect("no damage");
         assert!((10..=12).contains(&recovered.records) && recovered.leaves >= 10, "{recovered:?}");
         if let Some(moved) = &recovered.torn {
             let kept = storage.read(&moved.moved_to).expect("read").expect("moved aside");
             assert_eq!(kept, torn[moved.offset as usize..used(&torn)]);
         }
         judge(&after, &Told { durable: 10, checkpoint: 10 }, &format!("cut at {cut}"));
-        let (_, again) = open_on(storage, Path::new(DIR), 1 << 20).expect("opens");
+        let (_, again) = open_on(storage, Path::new(DIR), 16 << 10).expect("opens");
         assert_eq!(again.torn, None, "the second opening finds nothing to mend");
     }
 }
