@@ -286,3 +286,33 @@ fn the_log_key_is_made_once_and_guarded() {
     assert!(matches!(journal::open_dir(&log_dir, &key), Err(JournalError::Key { .. })), "never a second key");
     assert!(!key.exists());
 }
+
+/// A reader that follows the folder while it is written sees whole records, never damage.
+#[test]
+fn a_live_folder_is_read_without_false_alarm() {
+    let dir = tempdir().expect("dir");
+    let (mut log, mut vault) = filled(dir.path(), 5, 0);
+    let path = dir.path().to_owned();
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = std::sync::Arc::clone(&done);
+    let reader = std::thread::spawn(move || {
+        let folder = Folder::open_read_only(&path).expect("log");
+        let mut passes = 0;
+        while !told.load(std::sync::atomic::Ordering::Acquire) || passes == 0 {
+            for (expected, found) in folder.records_from(0).expect("records").enumerate() {
+                assert_eq!(found.expect("no damage").sequence, expected as u64);
+            }
+            passes += 1;
+        }
+    });
+    for _ in 0..150 {
+        for _ in 0..3 {
+            vault.place(&mut log).expect("append");
+        }
+        log.sync().expect("sync");
+        vault.sign(&mut log, 3).expect("leaves");
+    }
+    log.sync().expect("sync");
+    done.store(true, std::sync::atomic::Ordering::Release);
+    reader.join().expect("no false alarm");
+}
