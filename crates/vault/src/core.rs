@@ -184,7 +184,8 @@ impl Core {
         let intent = match venue::decode(&asked.unsigned) {
             Ok(intent) => intent,
             Err(error) => {
-                let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
+                let code = if error.is_endpoint() { "not_signable" } else { "not_decoded" };
+                let denial = DenialText { code: code.into(), text: error.to_string() };
                 let detail = Detail { heard, ..Detail::undecoded(asked, &error.to_string()) };
                 return self.record(from, id, asked, &detail, Verdict::Denied(vec![denial]), salt, out);
             }
