@@ -65,6 +65,7 @@ pub(crate) enum Output {
 }
 
 /// One reply that has not left, in the order of the requests.
+#[expect(clippy::large_enum_variant, reason = "nearly all are records, and they stay in their queue")]
 enum Waiting {
     /// Waits for the disk.
     Record { to: CallerToken, recorded: Recorded },
@@ -119,10 +120,10 @@ impl Core {
     /// Takes one input at time `now`; appends what follows from it to `out`.
     ///
     /// A clock that steps back is held at the latest time seen: budgets and windows never reopen.
-    pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
+    pub(crate) fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
         self.context.now = self.context.now.max(now);
-        match input {
-            Input::Line { from, caller, line, salt } => self.line(from, &caller, line, salt, out),
+        match *input {
+            Input::Line { from, caller, line, salt } => self.line(from, caller, line, salt, out),
             Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
             Input::Durable(below) => self.durable(below, out),
         }
@@ -143,7 +144,7 @@ impl Core {
         &mut self.recorder
     }
 
-    fn line(&mut self, from: CallerToken, caller: &Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
+    fn line(&mut self, from: CallerToken, caller: Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
         let parsed = match request::parse(line) {
             Ok(parsed) => parsed,
             Err(error) => return self.answer(from, request::error_line(None, error), out),
@@ -160,11 +161,11 @@ impl Core {
             }
         }
         let id = parsed.id.map(ToOwned::to_owned);
-        let asked = match request::resolve(parsed, *caller, &self.policy, self.context.now) {
+        let asked = match request::resolve(parsed, caller, &self.policy, self.context.now) {
             Ok(asked) => asked,
             Err(error) => return self.answer(from, request::error_line(id, error), out),
         };
-        self.decide(from, id, asked, salt, out);
+        self.decide(from, id, &asked, salt, out);
     }
 
     /// The way of one order: decode, judge, sign, record.
@@ -172,7 +173,7 @@ impl Core {
         &mut self,
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
-        asked: Asked,
+        asked: &Asked,
         salt: Salt,
         out: &mut Vec<Output>,
     ) {
@@ -184,8 +185,8 @@ impl Core {
             Ok(intent) => intent,
             Err(error) => {
                 let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
-                let detail = Detail { heard, ..Detail::undecoded(&asked, &error.to_string()) };
-                return self.record(from, id, &asked, detail, Verdict::Denied(vec![denial]), salt, out);
+                let detail = Detail { heard, ..Detail::undecoded(asked, &error.to_string()) };
+                return self.record(from, id, asked, &detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
         let Some(state) = self.states.get_mut(&asked.account) else {
@@ -199,9 +200,9 @@ impl Core {
         let request = asked.policy_request(intent);
         let (verdict, detail) = match policy::evaluate(&self.policy, state, request, &self.context) {
             Decision::Approve(approved) => {
-                let detail = Detail::approved(&asked, approved.recorded(), &self.context.mark_prices);
+                let detail = Detail::approved(asked, approved.recorded(), &self.context.mark_prices);
                 let first_order = state.next_order();
-                match self.signer.sign(&approved, &asked, first_order) {
+                match self.signer.sign(&approved, asked, first_order) {
                     Ok(signed) => {
                         state.commit(&approved);
                         (Verdict::Approved(signed), detail)
@@ -210,7 +211,7 @@ impl Core {
                 }
             }
             Decision::Deny(denied) => {
-                let detail = Detail::denied(&asked, denied.intent(), &self.context.mark_prices);
+                let detail = Detail::denied(asked, denied.intent(), &self.context.mark_prices);
                 let denials = denied
                     .denials()
                     .iter()
@@ -220,7 +221,7 @@ impl Core {
             }
         };
         let detail = Detail { heard, ..detail };
-        self.record(from, id, &asked, detail, verdict, salt, out);
+        self.record(from, id, asked, &detail, verdict, salt, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
@@ -229,7 +230,7 @@ impl Core {
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
         asked: &Asked,
-        detail: Detail,
+        detail: &Detail,
         verdict: Verdict,
         salt: Salt,
         out: &mut Vec<Output>,

@@ -194,7 +194,7 @@ fn body_of(
     }
     if let Some(http) = line.http {
         gateway_only(caller)?;
-        return from_http(venue, http).map(|unsigned| (Way::Http, unsigned));
+        return from_http(venue, &http).map(|unsigned| (Way::Http, unsigned));
     }
     if let Some(frame) = line.frame {
         gateway_only(caller)?;
@@ -238,11 +238,10 @@ fn gateway_only(caller: Caller) -> Result<(), ErrorText> {
 }
 
 /// Takes an HTTP request of the gateway's apart.
-pub(crate) fn from_http(venue: Venue, http: HttpMessage) -> Result<Unsigned, ErrorText> {
-    let spelling = http.spelling.clone();
+pub(crate) fn from_http(venue: Venue, http: &HttpMessage) -> Result<Unsigned, ErrorText> {
     let (_, unsigned) =
-        venue::split(venue, native_http(&http)?).map_err(|error| malformed(error.to_string()))?;
-    spelled(unsigned, spelling.as_deref())
+        venue::split(venue, native_http(http)?).map_err(|error| malformed(error.to_string()))?;
+    spelled(unsigned, http.spelling.as_deref())
 }
 
 pub(crate) fn native_http(http: &HttpMessage) -> Result<venue::HttpRequest, ErrorText> {

@@ -427,7 +427,7 @@ fn what_the_venue_does_not_list_rests_no_more() {
     bench.state.observe(&listed(4, &["v3"]));
     assert_eq!(bench.state.open_orders(bench.context.now), 2, "d may still be under way");
     bench.wait(120_000);
-    bench.sign(Intent::CancelAll(trading::CancelAll {
+    bench.sign(Intent::CancelAll(CancelAll {
         venue: Venue::Bybit,
         market: Market::Linear,
         instrument: None,
