@@ -42,6 +42,9 @@ pub enum StreamKind {
     V5,
 }
 
+/// Base URLs of a venue's parts and of its streams.
+type Hosts = (&'static [(Surface, &'static str)], &'static [(StreamKind, &'static str)]);
+
 /// A stream as a bot asked for it here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -107,7 +110,7 @@ impl Bases {
     /// The hosts of a real venue (developers.binance.com and bybit-exchange.github.io, 2026-11).
     #[must_use]
     pub fn of(venue: Venue, network: Network) -> Self {
-        let (http, streams): (&[(Surface, &str)], &[(StreamKind, &str)]) = match (venue, network) {
+        let (http, streams): Hosts = match (venue, network) {
             (Venue::Binance, Network::Live) => (
                 &[
                     (Surface::Spot, "https://api.binance.com"),

@@ -1,4 +1,4 @@
-//! WebSockets: market data is relayed, logins and orders go through the vault frame by frame.
+//! Streams: market data is relayed, logins and orders go through the vault frame by frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

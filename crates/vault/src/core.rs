@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::{Context, Decision, MarkPrice, OrderName, Policy, Recorded as PolicyRecord, State, VenueEvent};
 use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
-use protocol::sign::{DenialText, ErrorCode, ErrorText, Report, ReportEvent};
+use protocol::sign::{DenialText, ErrorCode, ErrorText, Listed, Report, ReportEvent};
 use trading::{AccountName, Instrument, Timestamp, TradingState};
 
 use crate::detail::{Detail, Event};
@@ -18,6 +18,11 @@ use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 
 /// Most decisions that may wait for the disk; more are refused as unavailable.
 pub(crate) const MAX_WAITING: usize = 4096;
+
+/// Most reports of the venue's that wait for a decision, for each account.
+const MAX_HEARD: usize = 4096;
+/// Most of them that one record holds; a listing of 500 orders is below 24 KiB.
+const MAX_HEARD_PER_RECORD: usize = 64;
 
 /// When a signature may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -60,6 +65,7 @@ pub(crate) enum Output {
 }
 
 /// One reply that has not left, in the order of the requests.
+#[expect(clippy::large_enum_variant, reason = "nearly all are records, and they stay in their queue")]
 enum Waiting {
     /// Waits for the disk.
     Record { to: CallerToken, recorded: Recorded },
@@ -83,6 +89,8 @@ pub(crate) struct Core {
     signer: Signer,
     states: BTreeMap<AccountName, State>,
     context: Context,
+    /// What the venue is said to have done, waiting for the next decision of its account.
+    heard: BTreeMap<AccountName, VecDeque<VenueEvent>>,
     recorder: Recorder,
     waiting: VecDeque<Waiting>,
     durable: u64,
@@ -100,6 +108,7 @@ impl Core {
             signer,
             states,
             context: Context::default(),
+            heard: BTreeMap::new(),
             recorder,
             waiting: VecDeque::new(),
             durable,
@@ -111,10 +120,10 @@ impl Core {
     /// Takes one input at time `now`; appends what follows from it to `out`.
     ///
     /// A clock that steps back is held at the latest time seen: budgets and windows never reopen.
-    pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
+    pub(crate) fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
         self.context.now = self.context.now.max(now);
-        match input {
-            Input::Line { from, caller, line, salt } => self.line(from, &caller, line, salt, out),
+        match *input {
+            Input::Line { from, caller, line, salt } => self.line(from, caller, line, salt, out),
             Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
             Input::Durable(below) => self.durable(below, out),
         }
@@ -135,7 +144,7 @@ impl Core {
         &mut self.recorder
     }
 
-    fn line(&mut self, from: CallerToken, caller: &Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
+    fn line(&mut self, from: CallerToken, caller: Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
         let parsed = match request::parse(line) {
             Ok(parsed) => parsed,
             Err(error) => return self.answer(from, request::error_line(None, error), out),
@@ -144,16 +153,19 @@ impl Core {
             if let Some(report) = &parsed.report {
                 return self.report(report);
             }
+            if let Some(listed) = parsed.listed {
+                return self.listed(listed);
+            }
             if let Some(marks) = &parsed.marks {
                 return self.take_marks(marks);
             }
         }
         let id = parsed.id.map(ToOwned::to_owned);
-        let asked = match request::resolve(parsed, *caller, &self.policy, self.context.now) {
+        let asked = match request::resolve(parsed, caller, &self.policy, self.context.now) {
             Ok(asked) => asked,
             Err(error) => return self.answer(from, request::error_line(id, error), out),
         };
-        self.decide(from, id, asked, salt, out);
+        self.decide(from, id, &asked, salt, out);
     }
 
     /// The way of one order: decode, judge, sign, record.
@@ -161,20 +173,21 @@ impl Core {
         &mut self,
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
-        asked: Asked,
+        asked: &Asked,
         salt: Salt,
         out: &mut Vec<Output>,
     ) {
         if let Err(error) = self.room() {
             return self.answer(from, request::error_line(id, error), out);
         }
+        let heard = self.take_heard(&asked.account);
         let intent = match venue::decode(&asked.unsigned) {
             Ok(intent) => intent,
             Err(error) => {
                 let code = if error.is_endpoint() { "not_signable" } else { "not_decoded" };
                 let denial = DenialText { code: code.into(), text: error.to_string() };
-                let detail = Detail::undecoded(&asked, &error.to_string());
-                return self.record(from, id, &asked, detail, Verdict::Denied(vec![denial]), salt, out);
+                let detail = Detail { heard, ..Detail::undecoded(asked, &error.to_string()) };
+                return self.record(from, id, asked, &detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
         let Some(state) = self.states.get_mut(&asked.account) else {
@@ -188,9 +201,9 @@ impl Core {
         let request = asked.policy_request(intent);
         let (verdict, detail) = match policy::evaluate(&self.policy, state, request, &self.context) {
             Decision::Approve(approved) => {
-                let detail = Detail::approved(&asked, approved.recorded(), &self.context.mark_prices);
+                let detail = Detail::approved(asked, approved.recorded(), &self.context.mark_prices);
                 let first_order = state.next_order();
-                match self.signer.sign(&approved, &asked, first_order) {
+                match self.signer.sign(&approved, asked, first_order) {
                     Ok(signed) => {
                         state.commit(&approved);
                         (Verdict::Approved(signed), detail)
@@ -199,7 +212,7 @@ impl Core {
                 }
             }
             Decision::Deny(denied) => {
-                let detail = Detail::denied(&asked, denied.intent(), &self.context.mark_prices);
+                let detail = Detail::denied(asked, denied.intent(), &self.context.mark_prices);
                 let denials = denied
                     .denials()
                     .iter()
@@ -208,7 +221,8 @@ impl Core {
                 (Verdict::Denied(denials), detail)
             }
         };
-        self.record(from, id, &asked, detail, verdict, salt, out);
+        let detail = Detail { heard, ..detail };
+        self.record(from, id, asked, &detail, verdict, salt, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
@@ -217,7 +231,7 @@ impl Core {
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
         asked: &Asked,
-        detail: Detail,
+        detail: &Detail,
         verdict: Verdict,
         salt: Salt,
         out: &mut Vec<Output>,
@@ -315,9 +329,9 @@ impl Core {
         Ok(())
     }
 
-    /// The venue's word about an order, through the gateway; the policy says what it may free.
+    /// The venue's word about an order, through the gateway; the policy says what it may free. It
+    /// takes effect with the next decision, whose record holds it: a replay hears the same.
     fn report(&mut self, report: &Report) {
-        let Some(state) = self.states.get_mut(&report.account) else { return };
         let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
             (Some(number), ..) => OrderName::Number(*number),
             (None, Some(client), _) => OrderName::Client(client.clone()),
@@ -333,7 +347,36 @@ impl Core {
             (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
             (ReportEvent::Closed, _) => VenueEvent::Closed { order },
         };
-        state.observe(&event);
+        self.hear(&report.account, event);
+    }
+
+    fn listed(&mut self, listed: Listed) {
+        let Listed { account, market, instrument, below, open } = listed;
+        let open = open.into_iter().collect();
+        self.hear(&account, VenueEvent::Listed { market, instrument, below, open });
+    }
+
+    /// Keeps a report until the next decision. A flood loses the newest: that frees less.
+    fn hear(&mut self, account: &AccountName, event: VenueEvent) {
+        if self.states.contains_key(account) {
+            let heard = self.heard.entry(account.clone()).or_default();
+            if heard.len() < MAX_HEARD {
+                heard.push_back(event);
+            } else {
+                tracing::warn!(%account, "a report was dropped: {MAX_HEARD} wait for a decision");
+            }
+        }
+    }
+
+    /// Lets what was heard of `account` take effect; as much as one record may hold.
+    fn take_heard(&mut self, account: &AccountName) -> Vec<VenueEvent> {
+        let Some(heard) = self.heard.get_mut(account) else { return Vec::new() };
+        let count = heard.len().min(MAX_HEARD_PER_RECORD);
+        let taken: Vec<VenueEvent> = heard.drain(..count).collect();
+        if let Some(state) = self.states.get_mut(account) {
+            taken.iter().for_each(|event| state.observe(event));
+        }
+        taken
     }
 
     fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
@@ -432,9 +475,12 @@ impl Core {
     pub(crate) fn restore(&mut self, body: &transparency::Body, past: Option<&Past>) {
         self.context.now = self.context.now.max(body.time);
         match past {
-            Some(Past::Approved(recorded)) => {
-                if let Some(state) = self.states.get_mut(&recorded.account) {
-                    state.restore(recorded);
+            Some(Past::Decision { account, heard, approved }) => {
+                if let Some(state) = self.states.get_mut(account) {
+                    heard.iter().for_each(|event| state.observe(event));
+                    if let Some(recorded) = approved {
+                        state.restore(recorded);
+                    }
                 }
             }
             Some(Past::State { state, account }) => {
@@ -497,8 +543,8 @@ impl Core {
 
 /// What a record of an earlier epoch means for the counters.
 pub(crate) enum Past {
-    /// A request was signed.
-    Approved(Box<PolicyRecord>),
+    /// A request was signed, or denied; what had been heard from the venue until then.
+    Decision { account: AccountName, heard: Vec<VenueEvent>, approved: Option<Box<PolicyRecord>> },
     /// The trading state was set, for one account or for all.
     State { state: TradingState, account: Option<AccountName> },
 }

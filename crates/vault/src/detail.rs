@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{MarkPrice, Recorded};
+use policy::{MarkPrice, Recorded, VenueEvent};
 use protocol::admin::Change;
 use serde::{Deserialize, Serialize};
 use trading::{AccountName, BotName, Decimal, Instrument, Intent, Timestamp, TradingState, Venue};
@@ -44,6 +44,9 @@ pub struct Detail {
     /// Mark prices the judgement could see for its instruments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<(Instrument, Decimal, Timestamp)>,
+    /// What the venue was said to have done since the account's last decision; counted before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<VenueEvent>,
     /// What the client's library added unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extras: Vec<String>,
@@ -89,6 +92,7 @@ impl Detail {
             undecoded: None,
             sent_at: asked.unsigned.sent_at(),
             marks: Vec::new(),
+            heard: Vec::new(),
             extras: asked.extras.clone(),
         }
     }
@@ -177,7 +181,6 @@ impl Event {
 /// What a record of an earlier epoch means for the counters; `None` if nothing.
 pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Option<Past>, serde_json::Error> {
     match body.outcome {
-        transparency::Outcome::Denied(_) => Ok(None),
         transparency::Outcome::Event => {
             if !matches!(body.operation.as_str(), "halt" | "resume") {
                 return Ok(None);
@@ -185,9 +188,9 @@ pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Option<Pa
             let event: Event = serde_json::from_slice(detail)?;
             Ok(event.state.map(|state| Past::State { state, account: event.account }))
         }
-        transparency::Outcome::Approved => {
-            let detail: Detail = serde_json::from_slice(detail)?;
-            Ok(detail.approved.map(|recorded| Past::Approved(Box::new(recorded))))
+        transparency::Outcome::Approved | transparency::Outcome::Denied(_) => {
+            let Detail { account, heard, approved, .. } = serde_json::from_slice(detail)?;
+            Ok(Some(Past::Decision { account, heard, approved: approved.map(Box::new) }))
         }
     }
 }

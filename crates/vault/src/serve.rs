@@ -227,7 +227,7 @@ impl Server {
                 Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
             };
             connection.in_flight += 1;
-            self.core.step(input, now, &mut self.out);
+            self.core.step(&input, now, &mut self.out);
             if self.core.recorder().next_index() > before {
                 self.asked_at.push_back((before, arrived));
             }
@@ -299,7 +299,7 @@ impl Server {
         let heard = if event.is_writable() { journal.flush() } else { Ok(()) };
         match heard.and_then(|()| journal.durable_below()) {
             Ok(Some(below)) => {
-                self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
+                self.core.step(&Input::Durable(below), wall_clock(), &mut self.out);
                 self.settle()
             }
             Ok(None) => Ok(()),
@@ -340,7 +340,7 @@ impl Server {
         }
         tracing::info!(durable, "the journal is back");
         self.attach(link)?;
-        self.core.step(Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
+        self.core.step(&Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
         self.settle()
     }
 

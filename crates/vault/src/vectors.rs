@@ -70,13 +70,12 @@ fn check_http(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -
     let mut http = http_message(expected)?;
     let (unsigned, spelling) = spelled_by_client(vector, venue, &http)?;
     http.spelling = Some(spelling);
-    let original = http.clone();
     let unsigned = match venue::decode(&unsigned) {
         Err(_) => return Ok(Passed::Refused),
-        Ok(_) => request::from_http(venue, http).map_err(|error| Failure::Vault(error.message))?,
+        Ok(_) => request::from_http(venue, &http).map_err(|error| Failure::Vault(error.message))?,
     };
     let ready = finish(signer, venue, request::Way::Http, unsigned)?;
-    compare_http(expected, &original, &ready)
+    compare_http(expected, &http, &ready)
 }
 
 /// The request and the spelling that the client's own signature verifies with.
@@ -177,7 +176,7 @@ fn signing_key(vector: &Value) -> Result<SigningKey, Failure> {
 /// The vector's own host for every part of the venue, so that the URL comes out as it went in.
 fn bases(vector: &Value, venue: Venue) -> BaseUrls {
     let url = vector["expected"]["url"].as_str().unwrap_or_default();
-    let base = &url[..url.len() - target_of(url).len()];
+    let base = url.strip_suffix(target_of(url)).unwrap_or_default();
     let surfaces = [Surface::Spot, Surface::UsdMargined, Surface::CoinMargined, Surface::V5];
     let hosts = surfaces.into_iter().map(|surface| (surface, base.to_owned())).collect();
     BaseUrls([(venue, hosts)].into())

@@ -21,6 +21,7 @@ mod http;
 mod json;
 mod market;
 mod native;
+mod open_orders;
 mod permissions;
 mod stream;
 mod unsigned;
@@ -36,6 +37,7 @@ pub use market::{
     read_instruments, read_mark_prices,
 };
 pub use native::{Operation, from_native_json};
+pub use open_orders::{OpenOrders, open_orders_read, read_open_orders};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
 pub use stream::{
     Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message,
