@@ -75,8 +75,9 @@ def test_rate_limit_headers_reach_the_client(trader):
 
 def test_the_venues_own_rejection_reaches_the_client_and_is_counted(derivatives_trader):
     trader, before = derivatives_trader, status()["decisions"]["rejected"]
+    # No test leaves a short position, so there is nothing that a purchase could reduce.
     with pytest.raises(ccxt.ExchangeError) as rejected:
-        trader.exchange.create_order(trader.symbol, "market", "sell", float(SMALL), None, {"reduceOnly": True})
+        trader.exchange.create_order(trader.symbol, "market", "buy", float(SMALL), None, {"reduceOnly": True})
     assert "seawall" not in str(rejected.value)
     assert json.loads(trader.exchange.last_http_response).get("retCode", -2022) in (-2022, 110017)
     # The gateway reports after it has relayed.
