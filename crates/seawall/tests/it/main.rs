@@ -1,0 +1,4 @@
+//! The built `seawall`, run as an operator runs it.
+
+mod absences;
+mod doctor;
