@@ -2,3 +2,5 @@
 
 mod absences;
 mod doctor;
+mod documents;
+mod explain;
