@@ -8,6 +8,7 @@
 mod endpoint;
 mod http;
 mod marks;
+mod mask;
 mod network;
 mod report;
 mod settle;

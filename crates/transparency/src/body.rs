@@ -37,7 +37,7 @@ pub struct Body {
     pub outcome: Outcome,
     /// Digest of the policy in force.
     pub policy_hash: Hash,
-    /// Digest of the vault's state before this decision.
+    /// Digest of the account's counters after this decision; zeros for events.
     pub state_digest: Hash,
     /// SHA-256 of the bytes handed to the signature algorithm.
     pub signed_digest: Option<Hash>,

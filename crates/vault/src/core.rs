@@ -18,11 +18,11 @@ use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 
 /// Most decisions that may wait for the disk; more are refused as unavailable.
 pub(crate) const MAX_WAITING: usize = 4096;
-
-/// Most reports of the venue's that wait for a decision, for each account.
-const MAX_HEARD: usize = 4096;
-/// Most of them that one record holds; a listing of 500 orders is below 24 KiB.
-const MAX_HEARD_PER_RECORD: usize = 64;
+/// Operators' commands that may wait beyond that: a halt is heard when nothing else is.
+const OPERATORS_ROOM: usize = 64;
+/// Reports of the venue that one account's next record may hold, each order of a listing counted as
+/// one; one more makes a record of its own.
+const MAX_HEARD: usize = 128;
 
 /// When a signature may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -87,10 +87,14 @@ pub(crate) struct Counts {
 pub(crate) struct Core {
     policy: Policy,
     signer: Signer,
+    /// The counters of each account that any record is about, also of those no longer in the policy:
+    /// an account that leaves it and comes back has its budget and its trading state still.
     states: BTreeMap<AccountName, State>,
+    /// The trading state last set for all accounts; those without a record yet start with it.
+    everywhere: TradingState,
+    /// What the venue said of each account's orders since its last record.
+    heard: BTreeMap<AccountName, Vec<VenueEvent>>,
     context: Context,
-    /// What the venue is said to have done, waiting for the next decision of its account.
-    heard: BTreeMap<AccountName, VecDeque<VenueEvent>>,
     recorder: Recorder,
     waiting: VecDeque<Waiting>,
     durable: u64,
@@ -101,14 +105,14 @@ pub(crate) struct Core {
 impl Core {
     /// A core that has seen nothing yet. `recorder` continues the log where it ended.
     pub(crate) fn new(policy: Policy, signer: Signer, recorder: Recorder, durability: Durability) -> Self {
-        let states = states_for(&policy, BTreeMap::new());
         let durable = recorder.next_index();
         Self {
             policy,
             signer,
-            states,
-            context: Context::default(),
+            states: BTreeMap::new(),
+            everywhere: TradingState::Active,
             heard: BTreeMap::new(),
+            context: Context::default(),
             recorder,
             waiting: VecDeque::new(),
             durable,
@@ -120,18 +124,29 @@ impl Core {
     /// Takes one input at time `now`; appends what follows from it to `out`.
     ///
     /// A clock that steps back is held at the latest time seen: budgets and windows never reopen.
-    pub(crate) fn step(&mut self, input: &Input<'_>, now: Timestamp, out: &mut Vec<Output>) {
+    /// Returns whether the caller is due a reply, now or later.
+    #[expect(clippy::needless_pass_by_value, reason = "an input is used up")]
+    pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) -> bool {
         self.context.now = self.context.now.max(now);
-        match *input {
-            Input::Line { from, caller, line, salt } => self.line(from, caller, line, salt, out),
+        match input {
+            Input::Line { from, caller, line, salt } => return self.line(from, caller, line, salt, out),
             Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
-            Input::Durable(below) => self.durable(below, out),
+            Input::Durable(below) => {
+                self.durable(below, out);
+                return false;
+            }
         }
+        true
     }
 
     /// Whether no more decisions should be brought until the disk has caught up.
     pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_WAITING
+        self.waiting.len() >= MAX_WAITING || self.recorder.kept() >= 2 * MAX_WAITING
+    }
+
+    /// Whether not even operators' commands should be brought.
+    pub(crate) fn is_full_for_operators(&self) -> bool {
+        self.waiting.len() >= MAX_WAITING + OPERATORS_ROOM
     }
 
     /// Whether replies wait for the disk.
@@ -144,28 +159,42 @@ impl Core {
         &mut self.recorder
     }
 
-    fn line(&mut self, from: CallerToken, caller: Caller, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
+    /// Takes a line; returns whether it has a reply.
+    fn line(
+        &mut self,
+        from: CallerToken,
+        caller: Caller,
+        line: &[u8],
+        salt: Salt,
+        out: &mut Vec<Output>,
+    ) -> bool {
         let parsed = match request::parse(line) {
             Ok(parsed) => parsed,
-            Err(error) => return self.answer(from, request::error_line(None, error), out),
+            Err(error) => {
+                self.answer(from, request::error_line(None, error), out);
+                return true;
+            }
         };
         if caller.is_gateway() {
             if let Some(report) = &parsed.report {
-                return self.report(report);
+                self.report(report, salt, out);
+                return false;
             }
             if let Some(listed) = parsed.listed {
-                return self.listed(listed);
+                self.listed(listed, salt, out);
+                return false;
             }
             if let Some(marks) = &parsed.marks {
-                return self.take_marks(marks);
+                self.take_marks(marks);
+                return false;
             }
         }
         let id = parsed.id.map(ToOwned::to_owned);
-        let asked = match request::resolve(parsed, caller, &self.policy, self.context.now) {
-            Ok(asked) => asked,
-            Err(error) => return self.answer(from, request::error_line(id, error), out),
-        };
-        self.decide(from, id, &asked, salt, out);
+        match request::resolve(parsed, caller, &self.policy, self.context.now) {
+            Ok(asked) => self.decide(from, id, &asked, salt, out),
+            Err(error) => self.answer(from, request::error_line(id, error), out),
+        }
+        true
     }
 
     /// The way of one order: decode, judge, sign, record.
@@ -180,23 +209,17 @@ impl Core {
         if let Err(error) = self.room() {
             return self.answer(from, request::error_line(id, error), out);
         }
-        let heard = self.take_heard(&asked.account);
         let intent = match venue::decode(&asked.unsigned) {
             Ok(intent) => intent,
             Err(error) => {
-                let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
-                let detail = Detail { heard, ..Detail::undecoded(asked, &error.to_string()) };
-                return self.record(from, id, asked, &detail, Verdict::Denied(vec![denial]), salt, out);
+                let code = if error.is_endpoint() { "not_signable" } else { "not_decoded" };
+                let denial = DenialText { code: code.into(), text: error.to_string() };
+                let detail = Detail::undecoded(asked, &denial.text);
+                return self.record(from, id, asked, detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
-        let Some(state) = self.states.get_mut(&asked.account) else {
-            // `resolve` takes only accounts of the policy, and each of those has a state.
-            let error = ErrorText {
-                code: ErrorCode::Forbidden,
-                message: format!("account {} is not in the policy", asked.account),
-            };
-            return self.answer(from, request::error_line(id, error), out);
-        };
+        // `resolve` takes only accounts of the policy.
+        let state = state_of(&mut self.states, self.everywhere, &asked.account);
         let request = asked.policy_request(intent);
         let (verdict, detail) = match policy::evaluate(&self.policy, state, request, &self.context) {
             Decision::Approve(approved) => {
@@ -220,8 +243,7 @@ impl Core {
                 (Verdict::Denied(denials), detail)
             }
         };
-        let detail = Detail { heard, ..detail };
-        self.record(from, id, asked, &detail, verdict, salt, out);
+        self.record(from, id, asked, detail, verdict, salt, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
@@ -230,18 +252,22 @@ impl Core {
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
         asked: &Asked,
-        detail: &Detail,
-        verdict: Verdict,
+        mut detail: Detail,
+        mut verdict: Verdict,
         salt: Salt,
         out: &mut Vec<Output>,
     ) {
-        match &verdict {
+        match &mut verdict {
             Verdict::Approved(_) => self.counts.approved += 1,
-            Verdict::Denied(_) => self.counts.denied += 1,
+            Verdict::Denied(denials) => {
+                self.counts.denied += 1;
+                crate::recorder::bound(denials);
+            }
             Verdict::Failed(_) => self.counts.errors += 1,
             Verdict::Event => {}
         }
-        let state_digest = self.states.get(&asked.account).map_or([0; 32], State::digest);
+        detail.heard = self.heard.remove(&asked.account).unwrap_or_default();
+        let state_digest = state_of(&mut self.states, self.everywhere, &asked.account).digest();
         let heading = crate::recorder::Heading {
             time: self.context.now,
             actor: asked.bot.as_str(),
@@ -310,6 +336,18 @@ impl Core {
         self.say(to, line, out);
     }
 
+    /// Says something that is about no record: at once, unless this caller waits for something else.
+    fn say_at_once(&mut self, to: CallerToken, line: Vec<u8>, out: &mut Vec<Output>) {
+        let waits = self.waiting.iter().any(|waiting| match waiting {
+            Waiting::Record { to: other, .. } | Waiting::Line { to: other, .. } => *other == to,
+        });
+        if waits {
+            self.waiting.push_back(Waiting::Line { to, line });
+        } else {
+            out.push(Output::Reply { to, index: None, line });
+        }
+    }
+
     fn say(&mut self, to: CallerToken, line: Vec<u8>, out: &mut Vec<Output>) {
         if self.waiting.is_empty() {
             out.push(Output::Reply { to, index: None, line });
@@ -328,9 +366,8 @@ impl Core {
         Ok(())
     }
 
-    /// The venue's word about an order, through the gateway; the policy says what it may free. It
-    /// takes effect with the next decision, whose record holds it: a replay hears the same.
-    fn report(&mut self, report: &Report) {
+    /// The venue's word about an order, through the gateway; the policy says what it may free.
+    fn report(&mut self, report: &Report, salt: Salt, out: &mut Vec<Output>) {
         let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
             (Some(number), ..) => OrderName::Number(*number),
             (None, Some(client), _) => OrderName::Client(client.clone()),
@@ -346,36 +383,37 @@ impl Core {
             (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
             (ReportEvent::Closed, _) => VenueEvent::Closed { order },
         };
-        self.hear(&report.account, event);
+        self.hear(&report.account, event, salt, out);
     }
 
-    fn listed(&mut self, listed: Listed) {
+    /// What the venue listed as resting, through the gateway.
+    fn listed(&mut self, listed: Listed, salt: Salt, out: &mut Vec<Output>) {
         let Listed { account, market, instrument, below, open } = listed;
         let open = open.into_iter().collect();
-        self.hear(&account, VenueEvent::Listed { market, instrument, below, open });
+        self.hear(&account, VenueEvent::Listed { market, instrument, below, open }, salt, out);
     }
 
-    /// Keeps a report until the next decision. A flood loses the newest: that frees less.
-    fn hear(&mut self, account: &AccountName, event: VenueEvent) {
-        if self.states.contains_key(account) {
-            let heard = self.heard.entry(account.clone()).or_default();
-            if heard.len() < MAX_HEARD {
-                heard.push_back(event);
-            } else {
-                tracing::warn!(%account, "a report was dropped: {MAX_HEARD} wait for a decision");
-            }
+    /// Lets the counters take what was heard, and keeps it for the account's next record.
+    fn hear(&mut self, account: &AccountName, event: VenueEvent, salt: Salt, out: &mut Vec<Output>) {
+        let Some(state) = self.states.get_mut(account) else { return };
+        state.observe(&event);
+        let heard = self.heard.entry(account.clone()).or_default();
+        heard.push(event);
+        if heard.iter().map(length).sum::<usize>() >= MAX_HEARD {
+            self.write_down_heard(salt, out);
         }
     }
 
-    /// Lets what was heard of `account` take effect; as much as one record may hold.
-    fn take_heard(&mut self, account: &AccountName) -> Vec<VenueEvent> {
-        let Some(heard) = self.heard.get_mut(account) else { return Vec::new() };
-        let count = heard.len().min(MAX_HEARD_PER_RECORD);
-        let taken: Vec<VenueEvent> = heard.drain(..count).collect();
-        if let Some(state) = self.states.get_mut(account) {
-            taken.iter().for_each(|event| state.observe(event));
+    /// Records what was heard of every account now, because no decision's record can hold it or
+    /// because what follows must stand behind it.
+    fn write_down_heard(&mut self, salt: Salt, out: &mut Vec<Output>) {
+        for (account, heard) in std::mem::take(&mut self.heard) {
+            let salt = crate::recorder::derived_salt(salt, self.recorder.next_index());
+            let (frame, ticket) = self.note("gateway", &Event::heard(account, heard), salt);
+            out.push(frame);
+            // Nobody waits for this record.
+            drop(ticket);
         }
-        taken
     }
 
     fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
@@ -400,11 +438,14 @@ impl Core {
         let event = match command {
             AdminCommand::Status => {
                 let status = AdminReply::Status(self.status());
-                return self.say(from, serde_json::to_vec(&status).expect("plain values"), out);
+                return self.say_at_once(from, serde_json::to_vec(&status).expect("plain values"), out);
             }
-            AdminCommand::SetState { state, account, why } => self.set_state(state, account, why),
+            AdminCommand::SetState { state, account, why } => {
+                self.write_down_heard(salt, out);
+                self.set_state(state, account, why)
+            }
             AdminCommand::Load { store, change } => self.load(&store, change),
-            AdminCommand::Note { change } => Ok(Event::change(change)),
+            AdminCommand::Note { change } => check_change(&change).map(|()| Event::change(change)),
         };
         match event {
             Ok(event) => self.record_event(from, uid, &event, salt, out),
@@ -425,18 +466,21 @@ impl Core {
         salt: Salt,
         out: &mut Vec<Output>,
     ) {
-        let actor = format!("uid:{uid}");
+        let (frame, recorded) = self.note(&format!("uid:{uid}"), event, salt);
+        out.push(frame);
+        self.enqueue(from, recorded, out);
+    }
+
+    fn note(&mut self, actor: &str, event: &Event, salt: Salt) -> (Output, Recorded) {
         let heading = crate::recorder::Heading {
             time: self.context.now,
-            actor: &actor,
+            actor,
             account: event.account(),
             operation: event.kind(),
             policy_hash: self.policy.hash(),
             state_digest: [0; 32],
         };
-        let (frame, recorded) = self.recorder.record(&heading, event.bytes(), Verdict::Event, None, salt);
-        out.push(frame);
-        self.enqueue(from, recorded, out);
+        self.recorder.record(&heading, event.bytes(), Verdict::Event, None, salt)
     }
 
     fn set_state(
@@ -449,47 +493,50 @@ impl Core {
             return Err("say why in 1 to 500 bytes".into());
         }
         if let Some(account) = &account
+            && self.policy.account(account).is_none()
             && !self.states.contains_key(account)
         {
             return Err(format!("account {account} is not in the policy"));
         }
-        for (name, own) in &mut self.states {
-            if account.as_ref().is_none_or(|account| account == name) {
-                own.set_trading_state(state);
+        self.put_state(state, account.as_ref());
+        Ok(Event::state(state, account, why))
+    }
+
+    fn put_state(&mut self, state: TradingState, account: Option<&AccountName>) {
+        match account {
+            Some(account) => {
+                state_of(&mut self.states, self.everywhere, account).set_trading_state(state);
+            }
+            None => {
+                self.everywhere = state;
+                self.states.values_mut().for_each(|own| own.set_trading_state(state));
             }
         }
-        Ok(Event::state(state, account, why))
     }
 
     /// Takes a new policy and its keys, or neither.
     fn load(&mut self, store: &str, change: Change) -> Result<Event, String> {
+        check_change(&change)?;
         let policy = self.signer.reload(store)?;
-        self.states = states_for(&policy, std::mem::take(&mut self.states));
         self.context.mark_prices.retain(|instrument, _| names(&policy, instrument));
         self.policy = policy;
         Ok(Event::change(change))
     }
 
-    /// Applies a record of an earlier epoch, in the order of the log.
-    pub(crate) fn restore(&mut self, body: &transparency::Body, past: Option<&Past>) {
+    /// Applies a record of an earlier epoch, in the order of the log: the counters are then what
+    /// they were when it was made.
+    pub(crate) fn restore(&mut self, body: &transparency::Body, past: Past) {
         self.context.now = self.context.now.max(body.time);
         match past {
-            Some(Past::Decision { account, heard, approved }) => {
-                if let Some(state) = self.states.get_mut(account) {
-                    heard.iter().for_each(|event| state.observe(event));
-                    if let Some(recorded) = approved {
-                        state.restore(recorded);
-                    }
+            Past::Decision { account, heard, approved } => {
+                let state = state_of(&mut self.states, self.everywhere, &account);
+                heard.iter().for_each(|event| state.observe(event));
+                if let Some(recorded) = approved {
+                    state.restore(&recorded);
                 }
             }
-            Some(Past::State { state, account }) => {
-                for (name, own) in &mut self.states {
-                    if account.as_ref().is_none_or(|account| account == name) {
-                        own.set_trading_state(*state);
-                    }
-                }
-            }
-            None => {}
+            Past::State { state, account } => self.put_state(state, account.as_ref()),
+            Past::Nothing => {}
         }
     }
 
@@ -514,7 +561,11 @@ impl Core {
             isolation: "software".into(),
             epoch: self.recorder.epoch(),
             policy_hash: crate::hex(&self.policy.hash()),
-            states: self.states.iter().map(|(name, state)| (name.clone(), state.trading_state())).collect(),
+            states: self
+                .policy
+                .accounts()
+                .map(|(name, _)| (name.clone(), self.trading_state(name)))
+                .collect(),
             lease: "not required: no watchdog yet".into(),
             keys: self.signer.keys().map(|key| self.key_status(key)).collect(),
             approved: self.counts.approved,
@@ -527,6 +578,10 @@ impl Core {
             journal_connected: false,
             latency_us: [0; 3],
         }
+    }
+
+    fn trading_state(&self, account: &AccountName) -> TradingState {
+        self.states.get(account).map_or(self.everywhere, State::trading_state)
     }
 
     fn key_status(&self, key: &keys::KeyDescription) -> KeyStatus {
@@ -542,24 +597,63 @@ impl Core {
 
 /// What a record of an earlier epoch means for the counters.
 pub(crate) enum Past {
-    /// A request was signed, or denied; what had been heard from the venue until then.
-    Decision { account: AccountName, heard: Vec<VenueEvent>, approved: Option<Box<PolicyRecord>> },
+    /// A request was decided.
+    Decision {
+        account: AccountName,
+        /// What the venue had said of the account's orders since the record before.
+        heard: Vec<VenueEvent>,
+        /// What was signed, if anything.
+        approved: Option<Box<PolicyRecord>>,
+    },
     /// The trading state was set, for one account or for all.
     State { state: TradingState, account: Option<AccountName> },
+    /// Nothing.
+    Nothing,
 }
 
-/// A state for each account of `policy`, keeping those that exist.
-fn states_for(policy: &Policy, mut old: BTreeMap<AccountName, State>) -> BTreeMap<AccountName, State> {
-    policy
-        .accounts()
-        .map(|(name, _)| {
-            let state = old.remove(name).unwrap_or_else(|| State::new(name.clone()));
-            (name.clone(), state)
-        })
-        .collect()
+/// The counters of `account`, new ones if no record was about it yet. Made at an account's first
+/// record, so that the log alone says when.
+fn state_of<'a>(
+    states: &'a mut BTreeMap<AccountName, State>,
+    everywhere: TradingState,
+    account: &AccountName,
+) -> &'a mut State {
+    states.entry(account.clone()).or_insert_with(|| {
+        let mut state = State::new(account.clone());
+        if everywhere != TradingState::Active {
+            state.set_trading_state(everywhere);
+        }
+        state
+    })
+}
+
+/// Whether `change` fits a record.
+fn check_change(change: &Change) -> Result<(), String> {
+    let is_word = |kind: &str| kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if change.kind.is_empty() || change.kind.len() > 32 || !is_word(&change.kind) {
+        return Err("`kind` must be one word of 1 to 32 of a-z and _".into());
+    }
+    if matches!(change.kind.as_str(), "halt" | "resume" | "heard" | transparency::Epoch::OPERATION) {
+        return Err(format!("`kind` must not be {}: such records have a meaning of their own", change.kind));
+    }
+    if change.text.is_empty() || change.text.len() > 1000 {
+        return Err("`text` must have 1 to 1000 bytes".into());
+    }
+    Ok(())
+}
+
+/// How much of a record a report takes.
+fn length(event: &VenueEvent) -> usize {
+    match event {
+        VenueEvent::Listed { open, .. } => 1 + open.len(),
+        VenueEvent::Acknowledged { .. } | VenueEvent::Closed { .. } | VenueEvent::Rejected { .. } => 1,
+    }
 }
 
 /// Whether any account of `policy` may trade `instrument`.
 fn names(policy: &Policy, instrument: &Instrument) -> bool {
     policy.accounts().any(|(_, account)| account.instruments().any(|own| own == instrument))
 }
+
+#[cfg(test)]
+mod tests;

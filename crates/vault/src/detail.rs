@@ -13,8 +13,10 @@ use trading::{AccountName, BotName, Decimal, Instrument, Intent, Timestamp, Trad
 use crate::core::Past;
 use crate::request::Asked;
 
-/// Longest part of a refused request's target that is kept, in bytes.
-const MAX_TARGET: usize = 256;
+/// Longest text of a client's that is kept, in bytes.
+const MAX_TEXT: usize = 256;
+/// Most additions of a client's library that are kept.
+const MAX_EXTRAS: usize = 16;
 
 /// The detail of one decision.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,21 +43,25 @@ pub struct Detail {
     /// The client's own timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
+    /// How long the venue may accept the request after that, as the client wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recv_window_ms: Option<u64>,
     /// Mark prices the judgement could see for its instruments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<(Instrument, Decimal, Timestamp)>,
-    /// What the venue was said to have done since the account's last decision; counted before this one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub heard: Vec<VenueEvent>,
     /// What the client's library added unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extras: Vec<String>,
+    /// What the gateway said of the account's orders since its last record; the counters took it
+    /// before this decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<VenueEvent>,
 }
 
 impl Detail {
     /// The detail of a request that means nothing to us.
     pub(crate) fn undecoded(asked: &Asked, problem: &str) -> Self {
-        Self { undecoded: Some(problem.to_owned()), ..Self::of(asked) }
+        Self { undecoded: Some(shortened(problem)), ..Self::of(asked) }
     }
 
     /// The detail of a request that was approved.
@@ -91,9 +97,10 @@ impl Detail {
             denied: None,
             undecoded: None,
             sent_at: asked.unsigned.sent_at(),
+            recv_window_ms: asked.unsigned.recv_window_ms(),
             marks: Vec::new(),
+            extras: asked.extras.iter().take(MAX_EXTRAS).map(|extra| shortened(extra)).collect(),
             heard: Vec::new(),
-            extras: asked.extras.clone(),
         }
     }
 
@@ -135,7 +142,7 @@ fn collect_marks(
 }
 
 fn shortened(text: &str) -> String {
-    let mut end = text.len().min(MAX_TARGET);
+    let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -150,19 +157,27 @@ pub struct Event {
     account: Option<AccountName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<TradingState>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    heard: Vec<VenueEvent>,
     text: String,
 }
 
 impl Event {
     /// Something an operator did.
     pub(crate) fn change(change: Change) -> Self {
-        Self { kind: change.kind, account: None, state: None, text: change.text }
+        Self { kind: change.kind, account: None, state: None, heard: Vec::new(), text: change.text }
     }
 
     /// A new trading state.
     pub(crate) fn state(state: TradingState, account: Option<AccountName>, why: String) -> Self {
         let kind = if state == TradingState::Active { "resume" } else { "halt" };
-        Self { kind: kind.into(), account, state: Some(state), text: why }
+        Self { kind: kind.into(), account, state: Some(state), heard: Vec::new(), text: why }
+    }
+
+    /// More of the venue's words about orders than the next decision's record should hold.
+    pub(crate) fn heard(account: AccountName, heard: Vec<VenueEvent>) -> Self {
+        let text = format!("{} reports of the venue", heard.len());
+        Self { kind: "heard".into(), account: Some(account), state: None, heard, text }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -178,19 +193,26 @@ impl Event {
     }
 }
 
-/// What a record of an earlier epoch means for the counters; `None` if nothing.
-pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Option<Past>, serde_json::Error> {
+/// What a record of an earlier epoch means for the counters.
+pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Past, serde_json::Error> {
     match body.outcome {
         transparency::Outcome::Event => {
-            if !matches!(body.operation.as_str(), "halt" | "resume") {
-                return Ok(None);
+            if !matches!(body.operation.as_str(), "halt" | "resume" | "heard") {
+                return Ok(Past::Nothing);
             }
             let event: Event = serde_json::from_slice(detail)?;
-            Ok(event.state.map(|state| Past::State { state, account: event.account }))
+            Ok(match (event.state, event.account) {
+                (Some(state), account) => Past::State { state, account },
+                (None, Some(account)) => Past::Decision { account, heard: event.heard, approved: None },
+                (None, None) => Past::Nothing,
+            })
         }
         transparency::Outcome::Approved | transparency::Outcome::Denied(_) => {
-            let Detail { account, heard, approved, .. } = serde_json::from_slice(detail)?;
-            Ok(Some(Past::Decision { account, heard, approved: approved.map(Box::new) }))
+            let detail: Detail = serde_json::from_slice(detail)?;
+            // What was approved but could not be signed is denied in the end, and was not counted.
+            let signed = matches!(body.outcome, transparency::Outcome::Approved);
+            let approved = detail.approved.filter(|_| signed).map(Box::new);
+            Ok(Past::Decision { account: detail.account, heard: detail.heard, approved })
         }
     }
 }

@@ -154,7 +154,7 @@ fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> 
     let replayed = journal.replay(|record| {
         let restored = Body::decode(record.body).map_err(|error| error.to_string()).and_then(|body| {
             let past = detail::past(&body, record.detail).map_err(|error| error.to_string())?;
-            core.restore(&body, past.as_ref());
+            core.restore(&body, past);
             Ok(())
         });
         if let Err(reason) = restored {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use keys::RecordKey;
+use protocol::sign::DenialText;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use trading::Timestamp;
@@ -10,6 +11,12 @@ use transparency::{Body, Denial, Leaf, Outcome};
 
 use crate::core::Output;
 use crate::ticket::{Recorded, Verdict};
+
+/// Most reasons one record holds.
+const MAX_DENIALS: usize = 128;
+/// Longest text of a reason in a record, in bytes: with [`MAX_DENIALS`], below the
+/// 64 KiB that a body may have.
+const MAX_DENIAL_TEXT: usize = 384;
 
 /// Sixteen random bytes that keep a record's hash from being guessed.
 pub(crate) type Salt = [u8; 16];
@@ -125,6 +132,28 @@ impl Recorder {
         self.unsynced.iter()
     }
 
+    /// How many records are kept to be sent again.
+    pub(crate) fn kept(&self) -> usize {
+        self.unsynced.len()
+    }
+
+    /// SHA-256 of the body before record `index`, as this vault wrote it; `None` if that is not kept.
+    pub(crate) fn digest_before(&self, index: u64) -> Option<[u8; 32]> {
+        if index == self.next {
+            return Some(self.previous);
+        }
+        let kept = self.unsynced.iter().find(|record| record.index == index)?;
+        Body::decode(&kept.body).ok().map(|body| body.previous)
+    }
+
+    /// A new connection to the journal: of what was handed over on the old one, only leaves below
+    /// `leaves_durable` are known to have arrived.
+    pub(crate) fn reconnected(&mut self, leaves_durable: u64) {
+        for record in &mut self.unsynced {
+            record.leaves_before = record.leaves_before.min(leaves_durable);
+        }
+    }
+
     /// Takes note that records below `durable` are on disk, and forgets those whose leaves are too.
     pub(crate) fn forget_below(&mut self, durable: u64) {
         self.durable = self.durable.max(durable);
@@ -180,5 +209,32 @@ fn outcome(verdict: &Verdict) -> Outcome {
         }
         Verdict::Failed(error) => Outcome::Denied(vec![entry("not_signed", &error.message)]),
         Verdict::Event => Outcome::Event,
+    }
+}
+
+/// A salt for one more record where only one was drawn.
+pub(crate) fn derived_salt(salt: Salt, index: u64) -> Salt {
+    let digest = Sha256::new().chain_update(salt).chain_update(index.to_be_bytes()).finalize();
+    std::array::from_fn(|byte| digest[byte])
+}
+
+/// Shortens what a record cannot hold, and says so in its place: at most [`MAX_DENIALS`] reasons of
+/// at most [`MAX_DENIAL_TEXT`] bytes. What a client sends must not be able to stop the vault.
+pub(crate) fn bound(denials: &mut Vec<DenialText>) {
+    if denials.len() > MAX_DENIALS {
+        let more = denials.len() - (MAX_DENIALS - 1);
+        denials.truncate(MAX_DENIALS - 1);
+        denials.push(DenialText { code: "more".into(), text: format!("and {more} more reasons") });
+    }
+    for denial in denials {
+        if denial.text.len() > MAX_DENIAL_TEXT {
+            let length = denial.text.len();
+            let mut end = MAX_DENIAL_TEXT - 40;
+            while !denial.text.is_char_boundary(end) {
+                end -= 1;
+            }
+            denial.text.truncate(end);
+            denial.text.push_str(&format!("… ({length} bytes)"));
+        }
     }
 }

@@ -25,8 +25,10 @@ use crate::recorder::Recorder;
 use crate::request::Caller;
 use crate::ticket::DurableBelow;
 
-/// Most connections at once, over all three sockets.
-const MAX_CONNECTIONS: usize = 256;
+/// Most connections at once on each socket: bots cannot shut out the operators.
+const MAX_BOTS: usize = 224;
+const MAX_GATEWAYS: usize = 16;
+const MAX_OPERATORS: usize = 16;
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Pause between attempts to reach the journal.
@@ -141,8 +143,7 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        let work_left = !self.core.is_full() && self.connections.values().any(|caller| caller.readable);
-        if work_left {
+        if self.connections.values().any(|caller| caller.readable && self.has_room(caller.door)) {
             return Some(Duration::ZERO);
         }
         self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
@@ -176,9 +177,17 @@ impl Server {
                     return Ok(());
                 }
             };
-            let peer = Peer::of(&stream)?;
-            if self.connections.len() >= MAX_CONNECTIONS {
-                tracing::warn!(pid = peer.pid, "refused a caller: {MAX_CONNECTIONS} connections are open");
+            let Ok(peer) = Peer::of(&stream) else {
+                tracing::warn!("refused a caller that the kernel does not name");
+                continue;
+            };
+            let most = match door {
+                Door::Sign => MAX_BOTS,
+                Door::Gateway => MAX_GATEWAYS,
+                Door::Admin => MAX_OPERATORS,
+            };
+            if self.connections.values().filter(|caller| caller.door == door).count() >= most {
+                tracing::warn!(pid = peer.pid, ?door, "refused a caller: {most} connections are open");
                 continue;
             }
             if door != Door::Sign && peer.uid != Peer::own_uid() && peer.uid != 0 {
@@ -187,7 +196,11 @@ impl Server {
             }
             let id = self.next_connection;
             self.next_connection += 1;
-            self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if let Err(error) = self.poll.registry().register(&mut stream, Token(id), interest) {
+                tracing::warn!(%error, "a caller could not be watched");
+                continue;
+            }
             self.connections.insert(id, Connection::new(stream, door, peer));
         }
     }
@@ -197,8 +210,9 @@ impl Server {
         let readable: Vec<usize> =
             self.connections.iter().filter(|(_, caller)| caller.readable).map(|(&id, _)| id).collect();
         for id in readable {
-            if self.core.is_full() {
-                break;
+            let Some(connection) = self.connections.get(&id) else { continue };
+            if !self.has_room(connection.door) {
+                continue;
             }
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             if connection.fill(&mut self.chunk).is_err() || self.take_lines(id).is_err() {
@@ -206,6 +220,14 @@ impl Server {
             }
         }
         self.settle()
+    }
+
+    /// Whether what comes in by `door` can be taken now. A halt is taken when orders are not.
+    fn has_room(&self, door: Door) -> bool {
+        match door {
+            Door::Sign | Door::Gateway => !self.core.is_full(),
+            Door::Admin => !self.core.is_full_for_operators(),
+        }
     }
 
     fn take_lines(&mut self, id: usize) -> io::Result<()> {
@@ -226,8 +248,8 @@ impl Server {
                 Door::Sign | Door::Gateway => Input::Line { from: id, caller, line, salt },
                 Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
             };
-            connection.in_flight += 1;
-            self.core.step(&input, now, &mut self.out);
+            let due = self.core.step(input, now, &mut self.out);
+            connection.in_flight += usize::from(due);
             if self.core.recorder().next_index() > before {
                 self.asked_at.push_back((before, arrived));
             }
@@ -299,7 +321,7 @@ impl Server {
         let heard = if event.is_writable() { journal.flush() } else { Ok(()) };
         match heard.and_then(|()| journal.durable_below()) {
             Ok(Some(below)) => {
-                self.core.step(&Input::Durable(below), wall_clock(), &mut self.out);
+                self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
                 self.settle()
             }
             Ok(None) => Ok(()),
@@ -332,21 +354,25 @@ impl Server {
         let durable = link.welcome().next;
         let ours = self.core.recorder().next_index();
         let oldest = self.core.recorder().oldest_kept();
-        if durable > ours || durable < oldest {
+        let first_without_leaf = link.welcome().first_without_leaf;
+        let digest = link.welcome().last_body_digest;
+        let is_other = self.core.recorder().digest_before(durable) != Some(digest);
+        if durable > ours || first_without_leaf < oldest || is_other {
             return Err(io::Error::other(format!(
-                "the journal came back at record {durable}, but this vault stands between {oldest} and {ours}: \
-                 it is not the log this vault wrote"
+                "the journal came back with {durable} records and {first_without_leaf} leaves, but this vault \
+                 stands between {oldest} and {ours}: it is not the log this vault wrote"
             )));
         }
         tracing::info!(durable, "the journal is back");
         self.attach(link)?;
-        self.core.step(&Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
+        self.core.step(Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
         self.settle()
     }
 
     /// Takes a link into the loop, and sends what the journal does not have yet.
     fn attach(&mut self, mut link: JournalLink) -> io::Result<()> {
         let welcome = link.welcome();
+        self.core.recorder().reconnected(welcome.first_without_leaf);
         link.register(self.poll.registry(), JOURNAL)?;
         for record in self.core.recorder().unsynced() {
             if record.index >= welcome.next {

@@ -178,23 +178,25 @@ pub fn extras(unsigned: &Unsigned) -> Vec<Extra> {
     let request = match &unsigned.0 {
         Form::BinanceHttp(http) => &http.request,
         Form::BybitHttp(http) => &http.request,
-        Form::BinanceCall(_) | Form::BybitLogin(_) | Form::BybitMessage(_) => return Vec::new(),
+        Form::BinanceCall(call) => return extras_among(call.texts()),
+        Form::BybitMessage(message) => return extras_among(message.header()),
+        Form::BybitLogin(_) => return Vec::new(),
     };
-    let mut extras = Vec::new();
-    for (name, value) in &request.headers {
-        if name.eq_ignore_ascii_case("referer") || name.eq_ignore_ascii_case("x-referer") {
-            extras.push(Extra { name: name.clone(), value: value.clone() });
-        }
-    }
+    let mut pairs = request.headers.clone();
     if unsigned.venue() == Venue::Binance {
         let body = std::str::from_utf8(&request.body).unwrap_or_default();
-        for (name, value) in form::pairs(request.query()).chain(form::pairs(body)) {
-            if let Some(value) = value.filter(|value| value.starts_with("x-"))
-                && matches!(name, "newClientOrderId" | "clientAlgoId" | "origClientOrderId")
-            {
-                extras.push(Extra { name: name.to_owned(), value: value.to_owned() });
-            }
-        }
+        let params = form::pairs(request.query()).chain(form::pairs(body));
+        pairs.extend(params.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
     }
-    extras
+    extras_among(pairs)
+}
+
+fn extras_among(pairs: Vec<(String, String)>) -> Vec<Extra> {
+    let is_extra = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("referer")
+            || name.eq_ignore_ascii_case("x-referer")
+            || (value.starts_with("x-")
+                && matches!(name.as_str(), "newClientOrderId" | "clientAlgoId" | "origClientOrderId"))
+    };
+    pairs.into_iter().filter(is_extra).map(|(name, value)| Extra { name, value }).collect()
 }

@@ -1,0 +1,148 @@
+//! What is decided, and what the record says of it.
+
+use super::*;
+
+#[test]
+fn a_denial_is_recorded_with_every_reason() {
+    let mut bench = Bench::new();
+    let reply = bench.ask(&limit("0.0605", "60000.05", ""));
+    let told = codes(&reply);
+    for code in ["quantity_over_limit", "notional_over_limit", "price_off_tick", "quantity_off_lot"] {
+        assert!(told.contains(&code), "{code} is not in {told:?}");
+    }
+    let Outcome::Denied(recorded) = bench.last_body().outcome else { panic!("recorded as denied") };
+    assert_eq!(recorded.iter().map(|denial| denial.code.as_str()).collect::<Vec<_>>(), told);
+    assert!(bench.last_body().signature_digest.is_none());
+}
+
+#[test]
+fn what_cannot_be_decoded_is_a_denial_that_names_the_field() {
+    let mut bench = Bench::new();
+    let order = r#"{"order":{"category":"linear","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"0.001","price":"60000","withdrawTo":"me"}}"#;
+    let reply = bench.ask(order);
+    assert_eq!(codes(&reply), ["not_decoded"]);
+    assert!(reply["denials"][0]["text"].as_str().expect("text").contains("withdrawTo"), "{reply}");
+    assert_eq!(bench.last_body().operation, "unknown");
+    let withdrawal = r#"{"bot":"demo","account":"main","http":{"method":"POST","target":"/v5/asset/withdraw/create","headers":[["X-BAPI-API-KEY","k"],["X-BAPI-SIGN","0000000000000000000000000000000000000000000000000000000000000000"],["X-BAPI-RECV-WINDOW","5000"],["X-BAPI-TIMESTAMP","1772600000000"]],"body":"{\"coin\":\"BTC\"}"}}"#;
+    bench.gateway(withdrawal);
+    let reply = bench.sync().remove(0);
+    assert_eq!(codes(&reply), ["not_decoded"], "{reply}");
+    assert_eq!(bench.log.len(), 2, "both are in the log");
+}
+
+/// A batch of Bybit orders as the gateway hands it over.
+fn batch(legs: &[String]) -> String {
+    let body = format!(r#"{{"category":"linear","request":[{}]}}"#, legs.join(",")).replace('"', "\\\"");
+    format!(
+        r#"{{"bot":"demo","account":"main","http":{{"method":"POST","target":"/v5/order/create-batch","headers":[["X-BAPI-API-KEY","k"],["X-BAPI-SIGN","0000000000000000000000000000000000000000000000000000000000000000"],["X-BAPI-TIMESTAMP","{NOW}"],["X-BAPI-RECV-WINDOW","5000"]],"body":"{body}"}}}}"#
+    )
+}
+
+#[test]
+fn nothing_a_client_sends_stops_the_vault() {
+    let mut bench = Bench::new();
+    let long = "x".repeat(60_000);
+    let order = format!(r#"{{"order":{{"category":"linear","symbol":"BTCUSDT","{long}":"1"}}}}"#);
+    assert_eq!(codes(&bench.ask(&order)), ["not_decoded"]);
+    let wide = "é".repeat(20_000);
+    let order = format!(r#"{{"order":{{"category":"linear","symbol":"BTCUSDT","side":"{wide}"}}}}"#);
+    assert_eq!(bench.ask(&order)["status"], "denied");
+    let target = format!(
+        r#"{{"bot":"demo","account":"main","http":{{"method":"POST","target":"/{}","headers":[],"body":""}}}}"#,
+        "y".repeat(30_000)
+    );
+    bench.gateway(&target);
+    assert_eq!(bench.sync().len(), 1);
+    let id = "é".repeat(60);
+    let leg = format!(
+        r#"{{"symbol":"DOGEUSDT","side":"Buy","orderType":"Limit","qty":"99.12345","price":"60000.01","timeInForce":"FOK","orderLinkId":"{id}"}}"#
+    );
+    bench.gateway(&batch(&vec![leg; 20]));
+    let reply = bench.sync().remove(0);
+    assert_eq!(reply["status"], "denied", "{reply}");
+}
+
+#[test]
+fn a_batch_with_one_bad_leg_is_denied_whole() {
+    let mut bench = Bench::new();
+    let leg = |qty: &str| {
+        format!(
+            r#"{{"symbol":"BTCUSDT","side":"Buy","orderType":"Limit","qty":"{qty}","price":"60000","timeInForce":"GTC"}}"#
+        )
+    };
+    bench.gateway(&batch(&[leg("0.001"), leg("0.002")]));
+    let reply = bench.sync().remove(0);
+    assert_eq!(reply["status"], "approved", "{reply}");
+    let before = bench.core.states[&name("main")].digest();
+    bench.gateway(&batch(&[leg("0.001"), leg("7")]));
+    let reply = bench.sync().remove(0);
+    assert!(codes(&reply).contains(&"quantity_over_limit"), "{reply}");
+    assert!(reply.get("request").is_none());
+    assert_eq!(bench.core.states[&name("main")].digest(), before, "no leg was counted");
+}
+
+#[test]
+fn who_may_not_ask_is_told_so_without_a_record() {
+    let mut bench = Bench::new();
+    let forbidden = [
+        (UID, limit("0.001", "60000", r#","account":"nowhere""#), "not in the policy"),
+        (UID, limit("0.001", "60000", r#","bot":"other""#), "may not speak"),
+        (4242, small(), "may speak for no bot"),
+        (UID, limit("0.001", "60000", r#","venue":"binance""#), "no account here"),
+        (
+            UID,
+            r#"{"bot":"demo","http":{"method":"GET","target":"/","headers":[],"body":""}}"#.into(),
+            "gateway",
+        ),
+        (
+            UID,
+            r#"{"bot":"demo","report":{"account":"main","order_number":0,"event":"closed"}}"#.into(),
+            "exactly one",
+        ),
+        (UID, r#"{"bot":"demo","marks":[]}"#.into(), "exactly one"),
+        (UID, "{}".into(), "exactly one"),
+        (UID, "nonsense".into(), "expected"),
+    ];
+    for (uid, line, part) in forbidden {
+        let caller = Caller::Direct { uid };
+        bench.step(Input::Line { from: 1, caller, line: line.as_bytes(), salt: [0; 16] });
+        let reply = bench.take().remove(0);
+        assert_eq!(reply["status"], "error", "{line}");
+        assert!(reply.to_string().contains(part), "{part} is not in {reply}");
+    }
+    assert!(bench.log.is_empty());
+    // Another bot's account is named by the policy, so this is a decision, and is recorded.
+    let foreign = r#"{"account":"spot","place":{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"60000"}}"#;
+    assert!(codes(&bench.ask(foreign)).contains(&"account_not_allowed"));
+}
+
+#[test]
+fn a_clock_set_back_frees_no_budget() {
+    let mut bench = Bench::with(Durability::Disk, &[("\"1000000\"", "\"100\"")]);
+    assert_eq!(bench.ask(&small())["status"], "approved");
+    assert!(codes(&bench.ask(&small())).contains(&"day_budget_exceeded"));
+    bench.now = NOW - 3 * 86_400_000;
+    assert!(codes(&bench.ask(&small())).contains(&"day_budget_exceeded"));
+    assert_eq!(bench.last_body().time, Timestamp::from_ms(NOW));
+    bench.now = NOW + 25 * 3_600_000;
+    assert_eq!(bench.ask(&small())["status"], "approved");
+}
+
+#[test]
+fn marks_are_kept_for_named_instruments_and_never_from_the_future() {
+    let mut bench = Bench::new();
+    let market =
+        r#"{"place":{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"market","quantity":"0.001"}}"#;
+    assert!(codes(&bench.ask(market)).contains(&"mark_price_missing"));
+    let mark = |symbol: &str, at: u64| {
+        format!(r#"{{"marks":[{{"instrument":"bybit:linear:{symbol}","price":"60000","at":{at}}}]}}"#)
+    };
+    assert!(!bench.gateway(&mark("BTCUSDT", NOW + 3_600_000)), "marks have no reply");
+    for index in 0..1000 {
+        bench.gateway(&mark(&format!("X{index}USDT"), NOW));
+    }
+    assert_eq!(bench.core.context.mark_prices.len(), 1);
+    assert_eq!(bench.ask(market)["status"], "approved");
+    bench.now += 2001;
+    assert!(codes(&bench.ask(market)).contains(&"mark_price_stale"));
+}

@@ -1,0 +1,241 @@
+//! The log replayed gives the same counters and the same decisions.
+
+use policy::{Context, Decision, MarkPrice, Request, State};
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::{MAX_HEARD, Past, state_of};
+use crate::detail::{Detail, past};
+use trading::TradingState;
+
+/// What a session may bring.
+#[derive(Debug, Clone)]
+enum Event {
+    Place { quantity: u32, price: u32, market: bool, id: u8 },
+    Cancel { id: u8 },
+    Amend { id: u8, quantity: u32 },
+    Nonsense,
+    State { state: TradingState, only_main: bool },
+    Report { number: u64, closed: bool },
+    Mark { price: u32 },
+    Clock { ms: i64 },
+    Policy { tight: bool },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let state =
+        prop_oneof![Just(TradingState::Active), Just(TradingState::Reducing), Just(TradingState::Halted)];
+    prop_oneof![
+        6 => (1..80_u32, 59_000..61_000_u32, any::<bool>(), 0..30_u8)
+            .prop_map(|(quantity, price, market, id)| Event::Place { quantity, price, market, id }),
+        2 => (0..30_u8).prop_map(|id| Event::Cancel { id }),
+        2 => (0..30_u8, 1..80_u32).prop_map(|(id, quantity)| Event::Amend { id, quantity }),
+        1 => Just(Event::Nonsense),
+        1 => (state, any::<bool>()).prop_map(|(state, only_main)| Event::State { state, only_main }),
+        3 => (0..20_u64, any::<bool>()).prop_map(|(number, closed)| Event::Report { number, closed }),
+        2 => (59_000..61_000_u32).prop_map(|price| Event::Mark { price }),
+        3 => (-2_000..40_000_i64).prop_map(|ms| Event::Clock { ms }),
+        1 => any::<bool>().prop_map(|tight| Event::Policy { tight }),
+    ]
+}
+
+/// Limits that a session of random requests reaches.
+const LIMITS: &[(&str, &str)] = &[
+    ("\"1000000\"", "\"9000\""),
+    ("max_open_orders = 5000", "max_open_orders = 5"),
+    ("new_orders_per_second = 5000", "new_orders_per_second = 3"),
+];
+
+fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
+    match event {
+        Event::Place { quantity, price, market, id } => {
+            let id = if id % 3 == 0 { String::new() } else { format!(r#","client_order_id":"id-{id}""#) };
+            let kind = if *market { r#""market""#.to_owned() } else { format!(r#""limit","price":"{price}""#) };
+            let order = format!(
+                r#"{{"place":{{"market":"linear","symbol":"BTCUSDT","side":"buy","quantity":"0.{quantity:03}","type":{kind}{id}}}}}"#
+            );
+            bench.bot(1, &order);
+        }
+        Event::Cancel { id } => bench.bot(
+            1,
+            &format!(r#"{{"cancel":{{"market":"linear","symbol":"BTCUSDT","client_order_id":"id-{id}"}}}}"#),
+        ),
+        Event::Amend { id, quantity } => bench.bot(
+            1,
+            &format!(
+                r#"{{"amend":{{"market":"linear","symbol":"BTCUSDT","client_order_id":"id-{id}","quantity":"0.{quantity:03}"}}}}"#
+            ),
+        ),
+        Event::Nonsense => bench.bot(1, r#"{"order":{"symbol":"BTCUSDT","out":1}}"#),
+        Event::State { state, only_main } => {
+            let account = only_main.then_some("main");
+            let command = serde_json::json!({
+                "command": "set_state", "state": state, "account": account, "why": "test",
+            });
+            bench.command(2, &command.to_string());
+        }
+        Event::Report { number, closed } => {
+            let event = if *closed { "closed" } else { "acknowledged" };
+            assert!(!bench.gateway(&format!(
+                r#"{{"report":{{"account":"main","order_number":{number},"venue_order_id":"v{number}","event":"{event}"}}}}"#
+            )));
+        }
+        Event::Mark { price } => {
+            let at = bench.now;
+            bench.gateway(&format!(
+                r#"{{"marks":[{{"instrument":"bybit:linear:BTCUSDT","price":"{price}","at":{at}}}]}}"#
+            ));
+        }
+        Event::Clock { ms } => bench.now = bench.now.saturating_add_signed(*ms),
+        Event::Policy { tight } => {
+            let command = serde_json::json!({
+                "command": "load", "store": stores[usize::from(*tight)].to_json(),
+                "change": { "kind": "policy", "text": "changed" },
+            });
+            bench.command(2, &command.to_string());
+        }
+    }
+    bench.sync();
+}
+
+/// A third party's check: every decision of the log made again from the log alone.
+fn judge_again(log: &[(Vec<u8>, Vec<u8>)], policies: &BTreeMap<[u8; 32], Policy>) {
+    let mut states = BTreeMap::new();
+    let mut everywhere = TradingState::Active;
+    for (index, (body, raw)) in log.iter().enumerate() {
+        let body = Body::decode(body).expect("a body");
+        match past(&body, raw).expect("a detail") {
+            Past::State { state, account: None } => {
+                everywhere = state;
+                states.values_mut().for_each(|own: &mut State| own.set_trading_state(state));
+            }
+            Past::State { state, account: Some(account) } => {
+                state_of(&mut states, everywhere, &account).set_trading_state(state);
+            }
+            Past::Decision { account, heard, .. } => {
+                let state = state_of(&mut states, everywhere, &account);
+                heard.iter().for_each(|event| state.observe(event));
+                if body.outcome == Outcome::Event {
+                    continue;
+                }
+                let detail: Detail = serde_json::from_slice(raw).expect("a detail");
+                if let Some(intent) = detail.intent() {
+                    let request = Request {
+                        sent_at: detail.sent_at,
+                        recv_window_ms: detail.recv_window_ms,
+                        extras: detail.extras.iter().map(|_| "broker-id".into()).collect(),
+                        ..Request::new(detail.bot.clone(), account, intent.clone())
+                    };
+                    let mark = |(instrument, price, at): &(_, _, _)| {
+                        let price = trading::Price::new(*price).expect("above zero");
+                        (Clone::clone(instrument), MarkPrice { price, at: *at })
+                    };
+                    let context =
+                        Context { now: body.time, mark_prices: detail.marks.iter().map(mark).collect() };
+                    match policy::evaluate(&policies[&body.policy_hash], state, request, &context) {
+                        Decision::Approve(approved) => {
+                            assert_eq!(body.outcome, Outcome::Approved, "record {index}");
+                            assert_eq!(detail.approved.as_ref(), Some(approved.recorded()));
+                            state.commit(&approved);
+                        }
+                        Decision::Deny(denied) => {
+                            let Outcome::Denied(recorded) = &body.outcome else { panic!("record {index}") };
+                            let codes: Vec<_> = denied.denials().iter().map(|denial| denial.code()).collect();
+                            assert_eq!(
+                                recorded.iter().map(|denial| denial.code.as_str()).collect::<Vec<_>>(),
+                                codes,
+                                "record {index}"
+                            );
+                        }
+                    }
+                }
+                assert_eq!(state.digest(), body.state_digest, "record {index}");
+            }
+            Past::Nothing => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_log_replayed_gives_the_same_counters_and_decisions(
+        events in prop::collection::vec(event(), 1..120),
+        split in any::<prop::sample::Index>(),
+    ) {
+        let mut bench = Bench::with(Durability::Disk, LIMITS);
+        let loose = bench.store.clone();
+        let tight = sealed(&bench.root, &changed(&[LIMITS, &[("max_quantity = \"0.05\"", "max_quantity = \"0.02\"")]].concat()));
+        let stores = [loose, tight];
+        for event in &events {
+            feed(&mut bench, event, &stores);
+        }
+        // What was heard last is written down with the next decision.
+        bench.ask(&small());
+        let policies = stores.iter().map(|store| {
+            let policy = Policy::parse(store.policy()).expect("a policy");
+            (policy.hash(), policy)
+        }).collect();
+        judge_again(&bench.log, &policies);
+
+        // A vault that starts from this log stands where this one stands.
+        let mut fresh = core(&bench.root, &bench.store, Durability::Disk);
+        for (body, detail) in &bench.log {
+            let body = Body::decode(body).expect("a body");
+            let past = past(&body, detail).expect("a detail");
+            fresh.restore(&body, past);
+        }
+        prop_assert_eq!(&fresh.states, &bench.core.states);
+        prop_assert_eq!(fresh.everywhere, bench.core.everywhere);
+
+        // And one that starts in the middle of it has at least counted everything until there.
+        let until = split.index(bench.log.len()) + 1;
+        let mut half = core(&bench.root, &bench.store, Durability::Disk);
+        let mut last = BTreeMap::new();
+        for (body, detail) in &bench.log[..until] {
+            let body = Body::decode(body).expect("a body");
+            if let (Some(account), true) = (&body.account, body.outcome != Outcome::Event) {
+                last.insert(name(account), body.state_digest);
+            } else if !matches!(past(&body, detail).expect("a detail"), Past::Nothing) {
+                last.clear();
+            }
+            let past = past(&body, detail).expect("a detail");
+            half.restore(&body, past);
+        }
+        for (account, digest) in last {
+            prop_assert_eq!(half.states[&account].digest(), digest);
+        }
+    }
+}
+
+#[test]
+fn a_halt_survives_a_restart() {
+    let mut bench = Bench::new();
+    bench.order(r#"{"command":"set_state","state":"halted","why":"test"}"#);
+    let mut fresh = core(&bench.root, &bench.store, Durability::Disk);
+    for (body, detail) in &bench.log {
+        let body = Body::decode(body).expect("a body");
+        let past = past(&body, detail).expect("a detail");
+        fresh.restore(&body, past);
+    }
+    bench.core = fresh;
+    bench.log.clear();
+    assert!(codes(&bench.ask(&small())).contains(&"trading_state_forbids"));
+}
+
+#[test]
+fn reports_without_a_decision_make_a_record_of_their_own() {
+    let mut bench = Bench::new();
+    bench.ask(&small());
+    for _ in 0..MAX_HEARD {
+        bench.gateway(
+            r#"{"report":{"account":"main","order_number":0,"venue_order_id":"v","event":"acknowledged"}}"#,
+        );
+    }
+    assert_eq!(bench.log.len(), 2);
+    assert_eq!(bench.last_body().operation, "heard");
+    assert!(bench.core.heard.is_empty());
+    bench.gateway(r#"{"report":{"account":"nowhere","order_number":0,"event":"closed"}}"#);
+    assert!(!bench.core.heard.contains_key(&name("nowhere")));
+}

@@ -1,0 +1,6 @@
+//! Tests of the vault from outside.
+
+#![allow(missing_docs, reason = "tests")]
+
+mod journal;
+mod tickets;
