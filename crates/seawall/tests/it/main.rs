@@ -1,0 +1,6 @@
+//! The built `seawall`, run as an operator runs it.
+
+mod absences;
+mod doctor;
+mod documents;
+mod explain;
