@@ -13,12 +13,12 @@ use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use protocol::admin::AdminReply;
 use protocol::peer::Peer;
 use trading::Timestamp;
 
-use crate::connection::{Connection, Door};
+use crate::connection::{Connection, Door, interest};
 use crate::core::{CallerToken, Core, Input, Output};
 use crate::journal_link::JournalLink;
 use crate::recorder::Recorder;
@@ -155,7 +155,7 @@ impl Server {
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.readable |= event.is_readable() || event.is_read_closed();
-                    if event.is_writable() && connection.flush().is_err() {
+                    if event.is_writable() && connection.flush(self.poll.registry(), Token(id)).is_err() {
                         self.drop_connection(id);
                     }
                 }
@@ -187,7 +187,7 @@ impl Server {
             }
             let id = self.next_connection;
             self.next_connection += 1;
-            self.poll.registry().register(&mut stream, Token(id), Interest::READABLE | Interest::WRITABLE)?;
+            self.poll.registry().register(&mut stream, Token(id), interest(false))?;
             self.connections.insert(id, Connection::new(stream, door, peer));
         }
     }
@@ -240,7 +240,7 @@ impl Server {
         let outputs = std::mem::take(&mut self.out);
         let mut touched = Vec::new();
         if let Some(journal) = &mut self.journal {
-            let sent = send_records(journal, &outputs, self.core.recorder());
+            let sent = send_records(journal, &outputs, self.core.recorder(), self.poll.registry());
             if let Err(error) = sent {
                 self.lose_journal(&error);
             }
@@ -253,8 +253,10 @@ impl Server {
         }
         touched.dedup();
         for id in touched {
-            let finished =
-                self.connections.get_mut(&id).map(|caller| caller.flush().is_err() || caller.is_finished());
+            let finished = self
+                .connections
+                .get_mut(&id)
+                .map(|caller| caller.flush(self.poll.registry(), Token(id)).is_err() || caller.is_finished());
             if finished == Some(true) {
                 self.drop_connection(id);
             }
@@ -296,7 +298,7 @@ impl Server {
 
     fn hear_journal(&mut self, event: &Event) -> io::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        let heard = if event.is_writable() { journal.flush() } else { Ok(()) };
+        let heard = if event.is_writable() { journal.flush(self.poll.registry(), JOURNAL) } else { Ok(()) };
         match heard.and_then(|()| journal.durable_below()) {
             Ok(Some(below)) => {
                 self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
@@ -359,7 +361,7 @@ impl Server {
             }
         }
         self.core.recorder().all_leaves_sent();
-        link.flush()?;
+        link.flush(self.poll.registry(), JOURNAL)?;
         self.journal = Some(link);
         Ok(())
     }
@@ -372,17 +374,22 @@ impl Server {
 }
 
 /// Records first, so that the journal syncs while the rest is done; then their leaves.
-fn send_records(journal: &mut JournalLink, outputs: &[Output], recorder: &mut Recorder) -> io::Result<()> {
+fn send_records(
+    journal: &mut JournalLink,
+    outputs: &[Output],
+    recorder: &mut Recorder,
+    registry: &Registry,
+) -> io::Result<()> {
     for output in outputs {
         if let Output::Append { index, body, detail } = output {
             journal.queue_append(*index, body, detail)?;
         }
     }
-    journal.flush()?;
+    journal.flush(registry, JOURNAL)?;
     for (index, leaf) in recorder.leaves_to_send() {
         journal.queue_leaf(index, leaf)?;
     }
-    journal.flush()
+    journal.flush(registry, JOURNAL)
 }
 
 /// Whether the parent has closed our standard input; anything it writes meanwhile is ignored.
