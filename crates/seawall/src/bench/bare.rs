@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::rig::{Algorithm, BareKey};
+use crate::bench::rig::{Algorithm, BareKey, RSA_BYTES, hex};
 
 /// Bytes of the file, all written before the first request; then it starts over.
 const FILE_BYTES: u64 = 16 << 20;
@@ -46,11 +46,12 @@ pub fn run(startup: &BareStartup, ready: impl FnOnce()) -> anyhow::Result<()> {
     }
     let listener = UnixListener::bind(&startup.socket)?;
     ready();
-    let (mut line, mut offset) = (Vec::new(), 0);
+    let (mut line, mut room, mut offset) = (Vec::new(), [0; RSA_BYTES], 0);
     for stream in listener.incoming() {
         let mut reader = BufReader::new(stream?);
         while reader.read_until(b'\n', &mut line)? > 0 {
-            let mut reply = key.sign(&line).hex().into_bytes();
+            let signed = key.sign(&line, &mut room);
+            let mut reply = hex(&room[..signed]).into_bytes();
             reply.push(b'\n');
             if let Some(log) = &log {
                 line.extend_from_slice(&reply);

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, Signature};
+use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keys::{Role, SecretText, SigningKey};
@@ -26,8 +26,8 @@ use crate::up::supervisor::{Process, Recipe};
 
 /// The bot that asks.
 pub const BOT: &str = "bench";
-/// Bytes of an RSA-2048 signature.
-const RSA_BYTES: usize = 256;
+/// Bytes of an RSA-2048 signature, the longest here.
+pub const RSA_BYTES: usize = 256;
 
 /// A venue's way to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,14 +130,6 @@ pub enum BareKey {
     Rsa(Box<RsaKeyPair>),
 }
 
-/// What the library returns.
-#[expect(clippy::large_enum_variant, reason = "a box would be timed")]
-pub enum BareSignature {
-    Hmac([u8; 32]),
-    Ed25519(Signature),
-    Rsa([u8; RSA_BYTES]),
-}
-
 impl BareKey {
     /// Reads the hexadecimal key.
     pub fn parse(algorithm: Algorithm, key: &str) -> anyhow::Result<Self> {
@@ -149,39 +141,31 @@ impl BareKey {
         })
     }
 
-    pub fn sign(&self, message: &[u8]) -> BareSignature {
+    /// Signs into `room`; returns how many bytes.
+    pub fn sign(&self, message: &[u8], room: &mut [u8; RSA_BYTES]) -> usize {
         match self {
             Self::Hmac(state) => {
                 let mut state = (**state).clone();
                 state.update(message);
-                BareSignature::Hmac(state.finalize().into_bytes().into())
+                let code = state.finalize().into_bytes();
+                room[..code.len()].copy_from_slice(&code);
+                code.len()
             }
-            Self::Ed25519(pair) => BareSignature::Ed25519(pair.sign(message)),
+            Self::Ed25519(pair) => {
+                let signature = pair.sign(message);
+                room[..signature.as_ref().len()].copy_from_slice(signature.as_ref());
+                signature.as_ref().len()
+            }
             Self::Rsa(pair) => {
-                let mut signature = [0; RSA_BYTES];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, room)
                     .expect("a fresh key signs any message");
-                BareSignature::Rsa(signature)
+                RSA_BYTES
             }
         }
     }
 }
 
-impl BareSignature {
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Hmac(bytes) => bytes,
-            Self::Ed25519(signature) => signature.as_ref(),
-            Self::Rsa(bytes) => bytes,
-        }
-    }
-
-    pub fn hex(&self) -> String {
-        hex(self.bytes())
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
