@@ -13,7 +13,7 @@ use hdrhistogram::Histogram;
 use mio::event::Event;
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Poll, Token};
 use protocol::admin::AdminReply;
 use protocol::peer::Peer;
 use trading::Timestamp;
@@ -235,16 +235,12 @@ impl Server {
         Ok(())
     }
 
-    /// Carries out what the core said: records first, then leaves, then replies.
+    /// Carries out what the core said: records first, so that the journal syncs while the rest is
+    /// done, then replies, because somebody waits for them, then leaves.
     fn settle(&mut self) -> io::Result<()> {
         let outputs = std::mem::take(&mut self.out);
+        self.hand_over(|journal, _| send_records(journal, &outputs));
         let mut touched = Vec::new();
-        if let Some(journal) = &mut self.journal {
-            let sent = send_records(journal, &outputs, self.core.recorder(), self.poll.registry());
-            if let Err(error) = sent {
-                self.lose_journal(&error);
-            }
-        }
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
                 self.deliver(to, index, &line);
@@ -262,7 +258,18 @@ impl Server {
             }
         }
         self.connections.retain(|_, caller| !caller.is_finished());
+        self.hand_over(send_leaves);
         Ok(())
+    }
+
+    /// Gives the journal what `queue` puts in line for it, if it is there.
+    fn hand_over(&mut self, queue: impl FnOnce(&mut JournalLink, &mut Recorder) -> io::Result<()>) {
+        let Some(journal) = &mut self.journal else { return };
+        let sent =
+            queue(journal, self.core.recorder()).and_then(|()| journal.flush(self.poll.registry(), JOURNAL));
+        if let Err(error) = sent {
+            self.lose_journal(&error);
+        }
     }
 
     fn deliver(&mut self, to: CallerToken, index: Option<u64>, line: &[u8]) {
@@ -355,10 +362,8 @@ impl Server {
                 link.queue_append(record.index, &record.body, &record.detail)?;
             }
         }
-        for record in self.core.recorder().unsynced() {
-            if record.index >= welcome.first_without_leaf {
-                link.queue_leaf(record.index, &record.leaf)?;
-            }
+        for (index, leaf) in self.core.recorder().leaves_from(welcome.first_without_leaf) {
+            link.queue_leaf(index, leaf)?;
         }
         self.core.recorder().all_leaves_sent();
         link.flush(self.poll.registry(), JOURNAL)?;
@@ -373,23 +378,21 @@ impl Server {
     }
 }
 
-/// Records first, so that the journal syncs while the rest is done; then their leaves.
-fn send_records(
-    journal: &mut JournalLink,
-    outputs: &[Output],
-    recorder: &mut Recorder,
-    registry: &Registry,
-) -> io::Result<()> {
+fn send_records(journal: &mut JournalLink, outputs: &[Output]) -> io::Result<()> {
     for output in outputs {
         if let Output::Append { index, body, detail } = output {
             journal.queue_append(*index, body, detail)?;
         }
     }
-    journal.flush(registry, JOURNAL)?;
+    Ok(())
+}
+
+/// Signs what has no leaf yet; nobody waits for that.
+fn send_leaves(journal: &mut JournalLink, recorder: &mut Recorder) -> io::Result<()> {
     for (index, leaf) in recorder.leaves_to_send() {
         journal.queue_leaf(index, leaf)?;
     }
-    journal.flush(registry, JOURNAL)
+    Ok(())
 }
 
 /// Whether the parent has closed our standard input; anything it writes meanwhile is ignored.
