@@ -43,7 +43,7 @@ pub struct PaperKey {
 }
 
 /// The sockets the vault listens on; bound once, so that callers never see it restart.
-struct VaultSockets {
+pub struct VaultSockets {
     sign: UnixListener,
     gateway: UnixListener,
     admin: UnixListener,
@@ -453,7 +453,11 @@ pub fn journal_recipe(installation: &Installation) -> Recipe {
 }
 
 /// The vault's recipe. It reads the store anew at each start, so a restart takes what is in force.
-fn vault_recipe(installation: &Installation, sockets: &Arc<VaultSockets>, bases: &vault::BaseUrls) -> Recipe {
+pub fn vault_recipe(
+    installation: &Installation,
+    sockets: &Arc<VaultSockets>,
+    bases: &vault::BaseUrls,
+) -> Recipe {
     let layout = installation.layout.clone();
     let durability = installation.config.durability;
     let listeners = sockets.descriptors();
@@ -480,7 +484,7 @@ fn vault_recipe(installation: &Installation, sockets: &Arc<VaultSockets>, bases:
 }
 
 /// One line of JSON, wiped after use.
-fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(serde_json::to_vec(value)?);
     text.push(b'\n');
     Ok(text)
@@ -488,7 +492,7 @@ fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 
 impl VaultSockets {
     /// Binds the three sockets; what a dead `up` left behind is replaced.
-    fn bind(installation: &Installation) -> anyhow::Result<Self> {
+    pub fn bind(installation: &Installation) -> anyhow::Result<Self> {
         let layout = &installation.layout;
         Ok(Self {
             sign: bind(&layout.sign_socket(), 0o666)?,

@@ -1,6 +1,7 @@
 //! The built `seawall`, run as an operator runs it.
 
 mod absences;
+mod bench;
 mod doctor;
 mod documents;
 mod explain;
