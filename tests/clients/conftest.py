@@ -1,10 +1,13 @@
 """The stack under test, as the environment describes it, and each client library pointed at it."""
 
 import functools
+import json
 import os
+import socket
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import ccxt
@@ -44,10 +47,22 @@ class Login:
         return Login(self.venue, self.url, self.key, secret, self.bot)
 
 
-def redirected(venue, url):
+def redirected(venue, url, module=ccxt):
     """Every address that ccxt knows of `venue`, with the gateway in place of the host."""
-    standard = getattr(ccxt, venue)().urls["api"]
-    return {name: url + urlsplit(address.replace("{hostname}", "host")).path for name, address in standard.items()}
+    standard = getattr(module, venue)().urls["api"]
+
+    def move(address):
+        if isinstance(address, dict):
+            return {name: move(inner) for name, inner in address.items()}
+        parts = urlsplit(address.replace("{hostname}", "host"))
+        base = url.replace("http://", "ws://") if parts.scheme == "wss" else url
+        return base + STREAM_HOSTS.get(parts.hostname, "") + parts.path
+
+    return move(standard)
+
+
+# Where the gateway keeps apart what Binance keeps apart by host.
+STREAM_HOSTS = {"stream.binance.com": "/stream", "fstream.binance.com": "/fstream"}
 
 
 def ccxt_exchange(login, market_type):
@@ -131,8 +146,41 @@ def bybit():
 
 
 @pytest.fixture
+def maker():
+    """A bot whose Binance account may only make liquidity."""
+    return Login.of("maker")
+
+
+@pytest.fixture
+def taker():
+    """A bot whose Binance account may take half a coin at market."""
+    return Login.of("taker")
+
+
+@pytest.fixture
 def sign_socket():
     return setting("SEAWALL_SIGN_SOCKET")
+
+
+@pytest.fixture
+def data():
+    """The stack's data directory: for what only the operator sees."""
+    return Path(setting("SEAWALL_DATA_DIR"))
+
+
+@pytest.fixture
+def real_keys(data):
+    """The keys that the paper venue issued, which live in the vault alone."""
+    return json.loads((data / "paper-accounts.json").read_text())
+
+
+def ask(path, line):
+    """One line to the sign socket, one line back; `line` is an object or text that is sent as it is."""
+    text = line if isinstance(line, str) else json.dumps(line)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(text.encode() + b"\n")
+        return json.loads(connection.makefile().readline())
 
 
 def order_id():

@@ -1,7 +1,9 @@
 """Binance's own Python SDK for spot, unmodified: its `base_path` setting points at the gateway."""
 
+import asyncio
+
 import pytest
-from binance_common.configuration import ConfigurationRestAPI
+from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI
 from binance_common.errors import BadRequestError, ClientError, Error, UnauthorizedError
 from binance_sdk_spot.rest_api.models import (
     NewOrderSideEnum,
@@ -12,6 +14,7 @@ from binance_sdk_spot.rest_api.models import (
     OrderCancelReplaceTypeEnum,
 )
 from binance_sdk_spot.spot import Spot
+from binance_sdk_spot.websocket_api.models import OrderPlaceSideEnum, OrderPlaceTypeEnum
 
 from conftest import SMALL, SYMBOL, TOO_MUCH, on_grid, order_id
 
@@ -107,3 +110,42 @@ def test_wrong_secret_is_refused(binance):
     with pytest.raises((UnauthorizedError, BadRequestError)) as refused:
         impostor.get_account()
     assert isinstance(refused.value, Error)
+
+
+def test_calls_over_the_websocket_api(api, binance):
+    own, price = order_id(), float(on_grid(last_price(api) * 0.95, TICK))
+
+    async def trade():
+        url = binance.url.replace("http://", "ws://") + "/ws-api/v3"
+        calls = Spot(
+            config_ws_api=ConfigurationWebSocketAPI(api_key=binance.key, api_secret=binance.secret, stream_url=url)
+        ).websocket_api
+        await calls.create_connection()
+        events = asyncio.Queue()
+        try:
+            account = (await calls.account_status()).data().result
+            assert float({balance.asset: balance for balance in account.balances}["USDT"].free) > 0
+            stream = await calls.user_data_stream_subscribe_signature()
+            stream.stream.on("message", events.put_nowait)
+            order = {
+                "symbol": SYMBOL,
+                "side": OrderPlaceSideEnum.BUY,
+                "type": OrderPlaceTypeEnum.LIMIT_MAKER,
+                "price": price,
+            }
+            placed = await calls.order_place(**order, quantity=float(SMALL), new_client_order_id=own)
+            assert placed.data().result.client_order_id == own
+            assert own in open_orders(api)
+            event = await asyncio.wait_for(events.get(), 5)
+            assert own in str(event)
+            # This SDK raises nothing here: an error is what it returns as the reply's data.
+            denied = await calls.order_place(**order, quantity=float(TOO_MUCH), new_client_order_id=order_id())
+            error = denied.data()["error"]
+            assert error["code"] == -2010
+            assert "seawall denied" in error["msg"] and TOO_MUCH in error["msg"]
+            await calls.order_cancel(symbol=SYMBOL, orig_client_order_id=own)
+            assert open_orders(api) == {}
+        finally:
+            await calls.close_connection(close_session=True)
+
+    asyncio.run(trade())

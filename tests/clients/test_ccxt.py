@@ -144,6 +144,16 @@ def test_unknown_stand_in_key_is_refused(trader):
         stranger.create_order(trader.symbol, "limit", "buy", float(SMALL), trader.price(95), {"postOnly": True})
 
 
+def test_a_clock_that_is_late_is_denied_as_such(trader):
+    late = ccxt_exchange(trader.login, trader.market_type)
+    late.set_markets_from_exchange(trader.exchange)
+    late.options["timeDifference"] = 60_000
+    with pytest.raises(ccxt.InvalidNonce) as denied:
+        late.create_order(trader.symbol, "limit", "buy", float(SMALL), trader.price(95), {"postOnly": True})
+    assert "seawall denied" in str(denied.value)
+    assert trader.open_ids() == []
+
+
 def buy_at_market(trader):
     return trader.exchange.create_order(trader.symbol, "market", "buy", float(SMALL))
 

@@ -1,9 +1,13 @@
 """pybit, Bybit's own Python library, unmodified. It has no setting for another host, so the
 attribute that holds the host is set, as its users do for a proxy."""
 
+import queue
+
+import pybit._websocket_trading
+import pybit.unified_trading
 import pytest
 from pybit.exceptions import FailedRequestError, InvalidRequestError
-from pybit.unified_trading import HTTP
+from pybit.unified_trading import HTTP, WebSocket, WebSocketTrading
 
 from conftest import SMALL, SYMBOL, TOO_MUCH, on_grid, order_id
 
@@ -114,3 +118,46 @@ def test_wrong_secret_is_refused(bybit):
     # Bybit answers a wrong signature with code 10004; pybit raises either kind for it.
     with pytest.raises((InvalidRequestError, FailedRequestError)):
         impostor.get_wallet_balance(accountType="UNIFIED")
+
+
+@pytest.fixture
+def streams(bybit, monkeypatch):
+    """pybit's stream addresses, which are constants of its modules, pointed at the gateway."""
+    base = bybit.url.replace("http://", "ws://")
+    monkeypatch.setattr(pybit.unified_trading, "PRIVATE_WSS", base + "/v5/private")
+    monkeypatch.setattr(pybit._websocket_trading, "TRADE_WSS", base + "/v5/trade")
+    return {"testnet": False, "api_key": bybit.key, "api_secret": bybit.secret}
+
+
+def test_order_entry_and_order_updates_over_streams(session, streams):
+    updates, answers = queue.Queue(), queue.Queue()
+    private = WebSocket(channel_type="private", **streams)
+    private.order_stream(callback=lambda message: [updates.put(order) for order in message["data"]])
+    trade = WebSocketTrading(**streams)
+    link = order_id()
+    order = {"category": "linear", "symbol": SYMBOL, "orderLinkId": link}
+    price = on_grid(last_price(session) * 0.95, TICK)
+    placing = {**order, "side": "Buy", "orderType": "Limit", "timeInForce": "PostOnly", "price": price}
+    try:
+        trade.place_order(answers.put, answers.put, **placing, qty=SMALL)
+        assert answers.get(timeout=5)["retCode"] == 0
+        lower = on_grid(last_price(session) * 0.9, TICK)
+        trade.amend_order(answers.put, answers.put, **order, price=lower)
+        assert answers.get(timeout=5)["retCode"] == 0
+        assert float(open_orders(session)[link]["price"]) == float(lower)
+        trade.cancel_order(answers.put, answers.put, **order)
+        assert answers.get(timeout=5)["retCode"] == 0
+        states = [updates.get(timeout=5) for _ in range(3)]
+        assert [(state["orderLinkId"], state["orderStatus"]) for state in states] == [
+            (link, "New"),
+            (link, "New"),
+            (link, "Cancelled"),
+        ]
+        trade.place_order(answers.put, answers.put, **{**placing, "orderLinkId": order_id()}, qty=TOO_MUCH)
+        denied = answers.get(timeout=5)
+        assert denied["retCode"] != 0
+        assert "seawall denied" in denied["retMsg"] and TOO_MUCH in denied["retMsg"]
+        assert open_orders(session) == {}
+    finally:
+        private.exit()
+        trade.exit()

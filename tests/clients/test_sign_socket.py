@@ -1,19 +1,12 @@
 """A bot without any library: one JSON line to the sign socket, one line back."""
 
 import json
-import socket
+import urllib.error
 import urllib.request
 
 import pytest
 
-from conftest import SMALL, SYMBOL, TOO_MUCH, order_id
-
-
-def ask(path, line):
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        connection.sendall(json.dumps(line).encode() + b"\n")
-        return json.loads(connection.makefile().readline())
+from conftest import SMALL, SYMBOL, TOO_MUCH, ask, order_id
 
 
 def send(request):
@@ -75,3 +68,43 @@ def test_a_line_that_is_no_request_is_an_error_and_signs_nothing(sign_socket):
     reply = ask(sign_socket, {"withdraw": "everything"})
     assert reply["status"] == "error"
     assert "withdraw" in reply["error"]["message"]
+
+
+# The order that another project's bots send, to the byte.
+FOREIGN = '{"symbol":"BTCUSDT","side":"BUY","type":"MARKET","quantity":0.5}'
+
+
+def foreign_line(login):
+    return f'{{"bot":"{login.bot}","venue":"binance","order":{FOREIGN}}}'
+
+
+def test_a_foreign_bots_order_is_signed_and_the_venue_fills_it(sign_socket, taker):
+    reply = ask(sign_socket, foreign_line(taker))
+    assert reply["status"] == "approved"
+    assert "quantity=0.5&" in reply["request"]["url"] + reply["request"]["body"] + "&"
+    filled = send(reply["request"])
+    assert (filled["status"], filled["side"], float(filled["executedQty"])) == ("FILLED", "BUY", 0.5)
+
+
+def test_a_foreign_bots_order_is_denied_to_a_maker_with_every_reason(sign_socket, maker):
+    reply = ask(sign_socket, foreign_line(maker))
+    assert reply["status"] == "denied"
+    assert "request" not in reply
+    texts = {denial["code"]: denial["text"] for denial in reply["denials"]}
+    assert set(texts) == {
+        "order_type_not_allowed",
+        "maker_only",
+        "quantity_over_limit",
+        "notional_over_limit",
+        "day_budget_exceeded",
+        "rolling_budget_exceeded",
+    }
+    assert "0.5" in texts["quantity_over_limit"] and "0.01" in texts["quantity_over_limit"]
+
+
+def test_a_signed_request_that_was_changed_is_refused_by_the_venue(sign_socket, taker):
+    request = ask(sign_socket, foreign_line(taker))["request"]
+    changed = {name: value.replace("quantity=0.5", "quantity=0.6") for name, value in request.items() if name != "headers"}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        send({**changed, "headers": request["headers"]})
+    assert json.load(refused.value)["code"] == -1022

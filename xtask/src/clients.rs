@@ -17,8 +17,16 @@ const START: Duration = Duration::from_secs(60);
 /// Longest that it may take to stop in order.
 const STOP: Duration = Duration::from_secs(20);
 
-/// Each venue under test, and the account there that its bot uses.
-const VENUES: &[(&str, &str)] = &[("binance", "main-binance"), ("bybit", "main-bybit")];
+/// What the stack under test allows.
+const POLICY: &str = "tests/clients/policy.toml";
+
+/// Each bot of the tests: the prefix of its variables, its venue and its account there.
+const BOTS: &[(&str, &str, &str)] = &[
+    ("binance", "binance", "binance"),
+    ("bybit", "bybit", "main"),
+    ("maker", "binance", "maker"),
+    ("taker", "binance", "taker"),
+];
 
 /// Runs the Python tests with `arguments` for pytest; returns pytest's closing line.
 pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Result<Option<String>> {
@@ -58,10 +66,12 @@ impl Stack {
         let program = workspace.target.join("debug/seawall");
         let data = std::env::temp_dir().join(format!("seawall-clients-{}", std::process::id()));
         fs::create_dir_all(&data)?;
+        fs::copy(workspace.root.join(POLICY), data.join("policy.toml")).context(POLICY)?;
         let log = fs::File::create(data.join("up.log"))?;
+        let summary = fs::File::create(data.join("summary.json"))?;
         let mut command = Command::new(&program);
         command.args(["up", "--no-demo", "--json", "--data-dir"]).arg(&data);
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.stdin(Stdio::null()).stdout(summary).stderr(log);
         let process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let mut stack = Self { program, data, process };
         stack.wait_until_ready()?;
@@ -74,7 +84,7 @@ impl Stack {
             if let Some(status) = self.process.try_wait()? {
                 bail!("`seawall up` ended early ({status}):\n{}", self.log());
             }
-            if self.sign_socket().is_ok() {
+            if self.json(&["status"]).is_ok_and(|status| status["healthy"] == true) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -82,13 +92,19 @@ impl Stack {
         bail!("`seawall up` is not ready after {} s:\n{}", START.as_secs(), self.log())
     }
 
-    /// What the tests need to know: the sign socket and, at each venue, a bot with its stand-in key.
+    /// What the tests need to know: where the stack keeps its data, the sign socket, and each bot
+    /// with its stand-in key.
     fn environment(&self) -> Result<Vec<(String, String)>> {
-        let mut environment = vec![("SEAWALL_SIGN_SOCKET".to_owned(), self.sign_socket()?)];
-        for (venue, account) in VENUES {
-            let name = format!("clients-{venue}");
+        let status = self.json(&["status"])?;
+        let mut environment = vec![
+            ("SEAWALL_DATA_DIR".to_owned(), self.data.display().to_string()),
+            ("SEAWALL_PROGRAM".to_owned(), self.program.display().to_string()),
+            ("SEAWALL_SIGN_SOCKET".to_owned(), text_of(&status["addresses"], "sign_socket")?.to_owned()),
+        ];
+        for (prefix, venue, account) in BOTS {
+            let name = format!("clients-{prefix}");
             let bot = self.json(&["bot", "add", &name, "--venue", venue, "--account", account])?;
-            let prefix = format!("SEAWALL_{}", venue.to_uppercase());
+            let prefix = format!("SEAWALL_{}", prefix.to_uppercase());
             for (variable, field) in
                 [("BOT", "bot"), ("KEY", "api_key"), ("SECRET", "secret"), ("URL", "base_url")]
             {
@@ -97,12 +113,6 @@ impl Stack {
             }
         }
         Ok(environment)
-    }
-
-    /// The address of the sign socket, once the stack is up.
-    fn sign_socket(&self) -> Result<String> {
-        let status = self.json(&["status"])?;
-        Ok(text_of(&status["addresses"], "sign_socket")?.to_owned())
     }
 
     /// Runs one of the operator's commands on this stack and reads its JSON.
@@ -121,13 +131,28 @@ impl Stack {
         fs::read_to_string(self.data.join("up.log")).unwrap_or_default()
     }
 
-    /// Asks the stack to stop, waits for it, and removes its data.
+    /// The log's verdict after the stop: the last line that `up --json` prints.
+    fn check_summary(&self) -> Result<()> {
+        let text = fs::read_to_string(self.data.join("summary.json"))?;
+        let last = text.lines().last().context("`seawall up --json` printed no summary")?;
+        let summary: Value = serde_json::from_str(last).context("the summary is not JSON")?;
+        if summary["verified"] != true {
+            bail!("the log of the client tests does not verify: {summary}\n{}", self.log());
+        }
+        println!("clients: {summary}");
+        Ok(())
+    }
+
+    /// Asks the stack to stop, waits for it, checks its last word, and removes its data.
     fn stop(mut self) -> Result<()> {
         process::run(Command::new("kill").args(["-TERM", &self.process.id().to_string()]))?;
         let asked = Instant::now();
         while asked.elapsed() < STOP {
             match self.process.try_wait()? {
-                Some(status) if status.success() => return remove(&self.data),
+                Some(status) if status.success() => {
+                    self.check_summary()?;
+                    return remove(&self.data);
+                }
                 Some(status) => bail!("`seawall up` stopped with {status}:\n{}", self.log()),
                 None => std::thread::sleep(Duration::from_millis(50)),
             }

@@ -12,6 +12,7 @@ use crate::workspace::Workspace;
 const SYSTEM: &[(&str, &[&str])] = &[
     ("gcc", &["cc", "--version"]),
     ("git", &["git", "--version"]),
+    ("nodejs", &["node", "--version"]),
     ("python3", &["python3", "--version"]),
     ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];

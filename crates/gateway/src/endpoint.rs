@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use protocol::sign::{Mark, Report};
+use protocol::sign::{Listed, Mark, Report};
 use serde::Serialize;
 use trading::Venue;
 
 use crate::network::Bases;
+use crate::settle::Unsettled;
 use crate::stand_ins::Logins;
 use crate::upstream::Upstream;
 use crate::vault_link::VaultLink;
@@ -18,11 +19,17 @@ pub(crate) struct Endpoint {
     pub(crate) logins: Arc<Logins>,
     pub(crate) vault: VaultLink,
     pub(crate) upstream: Upstream,
+    pub(crate) unsettled: Unsettled,
 }
 
 #[derive(Serialize)]
 struct ReportLine<'a> {
     report: &'a Report,
+}
+
+#[derive(Serialize)]
+struct ListedLine<'a> {
+    listed: &'a Listed,
 }
 
 #[derive(Serialize)]
@@ -34,6 +41,11 @@ impl Endpoint {
     /// Tells the vault what the venue said of an order.
     pub(crate) fn report(&self, report: &Report) {
         self.vault.tell(&ReportLine { report });
+    }
+
+    /// Tells the vault what rests on the venue's book.
+    pub(crate) fn listed(&self, listed: &Listed) {
+        self.vault.tell(&ListedLine { listed });
     }
 
     /// Tells the vault the latest prices.

@@ -12,6 +12,7 @@ use trading::{AccountName, BotName, Venue};
 use venue::{DenialKind, HttpRequest, Spelling, Transport, Unsigned};
 
 use crate::endpoint::Endpoint;
+use crate::mask::Mask;
 use crate::report;
 use crate::stand_ins::StandIn;
 use crate::upstream::{self, UpstreamError};
@@ -129,9 +130,11 @@ pub(crate) const fn kind_of(code: ErrorCode) -> DenialKind {
 /// How denials are told in the venue's words.
 pub(crate) fn denied_kind(denials: &[protocol::sign::DenialText]) -> DenialKind {
     let only = |codes: &[&str]| denials.iter().all(|denial| codes.contains(&denial.code.as_str()));
-    if only(&["not_decoded"]) {
+    if only(&["not_signable"]) {
         DenialKind::Forbidden
-    } else if only(&["clock_skew"]) {
+    } else if only(&["not_decoded"]) {
+        DenialKind::BadRequest
+    } else if only(&["clock_skew_over_limit"]) {
         DenialKind::Clock
     } else {
         DenialKind::Order
@@ -157,16 +160,22 @@ async fn decide(endpoint: &Endpoint, login: &StandIn, message: &HttpMessage) -> 
 /// Sends the signed request and tells the vault what became of its orders.
 async fn send(endpoint: &Endpoint, login: &StandIn, ready: &ReadyRequest) -> Response<Full<Bytes>> {
     let pairs = ready.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-    let headers = match upstream::header_map(pairs) {
+    let mut headers = match upstream::header_map(pairs) {
         Ok(headers) => headers,
         Err(error) => return refusal(endpoint.venue, DenialKind::BadRequest, &error.to_string()),
     };
+    // The reply has to be read here, so the venue must not compress it.
+    headers.insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
     let body = Bytes::from(ready.body.clone());
     match endpoint.upstream.send(&ready.method, &ready.url, headers, body).await {
         Ok(reply) => {
             let transport = Transport::Http(reply.status().as_u16());
             report::acknowledged(endpoint, &login.account, ready, transport, reply.body());
-            relayed(reply)
+            let mask = Mask::of_http(endpoint.venue, ready, &login.api_key);
+            relayed(reply.map(|body| match &mask {
+                Some(mask) => mask.hide_body(body),
+                None => body,
+            }))
         }
         Err(error) => unreachable(endpoint.venue, &error),
     }
@@ -212,4 +221,22 @@ fn refusal(venue: Venue, kind: DenialKind, why: &str) -> Response<Full<Bytes>> {
         response.headers_mut().insert(http::header::CONTENT_TYPE, value);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::sign::DenialText;
+
+    #[test]
+    fn the_venue_s_error_fits_the_reason() {
+        let kind = |codes: &[&str]| {
+            let denial = |code: &&str| DenialText { code: (*code).to_owned(), text: String::new() };
+            denied_kind(&codes.iter().map(denial).collect::<Vec<_>>())
+        };
+        assert_eq!(kind(&["not_signable"]), DenialKind::Forbidden);
+        assert_eq!(kind(&["not_decoded"]), DenialKind::BadRequest);
+        assert_eq!(kind(&["clock_skew_over_limit"]), DenialKind::Clock);
+        assert_eq!(kind(&["clock_skew_over_limit", "maker_only"]), DenialKind::Order);
+    }
 }

@@ -8,8 +8,10 @@
 mod endpoint;
 mod http;
 mod marks;
+mod mask;
 mod network;
 mod report;
+mod settle;
 mod stand_ins;
 mod stream;
 mod upstream;
@@ -89,8 +91,10 @@ pub async fn run(
             logins: Arc::clone(&logins),
             vault: vault.clone(),
             upstream: upstream.clone(),
+            unsettled: settle::Unsettled::default(),
         });
         tokio::spawn(marks::keep_fresh(Arc::clone(&endpoint)));
+        tokio::spawn(settle::keep_settled(Arc::clone(&endpoint)));
         tokio::spawn(accept(listener, endpoint));
     }
     ready(&bound);

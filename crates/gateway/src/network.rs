@@ -42,6 +42,9 @@ pub enum StreamKind {
     V5,
 }
 
+/// Base URLs of a venue's parts and of its streams.
+type Hosts = (&'static [(Surface, &'static str)], &'static [(StreamKind, &'static str)]);
+
 /// A stream as a bot asked for it here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
@@ -69,9 +72,13 @@ pub(crate) fn route(venue: Venue, target: &str) -> Option<Route> {
                 let rest = path.strip_prefix(prefix)?;
                 (rest.is_empty() || rest.starts_with('/')).then_some((rest, kind, stream))
             })?;
-            let data = matches!(stream, Stream::BinanceData(_));
-            let known =
-                if data { rest.starts_with("/ws") || rest.starts_with("/stream") } else { rest.is_empty() };
+            // ccxt tells spot streams by `/stream` in their URL, which at the venue is in the host.
+            let doubled = |rest: &&str| kind == StreamKind::SpotData && rest.starts_with("/ws");
+            let rest = rest.strip_prefix("/stream").filter(doubled).unwrap_or(rest);
+            let known = match stream {
+                Stream::BinanceData(surface) => is_data_path(surface, rest),
+                _ => rest.is_empty(),
+            };
             known.then(|| Route { kind, stream, rest: with_query(rest) })
         }
         Venue::Bybit => {
@@ -86,11 +93,24 @@ pub(crate) fn route(venue: Venue, target: &str) -> Option<Route> {
     }
 }
 
+/// Whether Binance serves a data stream at `path`. USD-M has each kind of data under a folder of
+/// its own, beside the older paths without one.
+fn is_data_path(surface: Surface, path: &str) -> bool {
+    let folders = ["/public", "/market", "/private"];
+    let inner = match surface {
+        Surface::UsdMargined => folders.iter().find_map(|folder| path.strip_prefix(folder)).unwrap_or(path),
+        _ => path,
+    };
+    ["/ws", "/stream"]
+        .iter()
+        .any(|start| inner.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 impl Bases {
     /// The hosts of a real venue (developers.binance.com and bybit-exchange.github.io, 2026-11).
     #[must_use]
     pub fn of(venue: Venue, network: Network) -> Self {
-        let (http, streams): (&[(Surface, &str)], &[(StreamKind, &str)]) = match (venue, network) {
+        let (http, streams): Hosts = match (venue, network) {
             (Venue::Binance, Network::Live) => (
                 &[
                     (Surface::Spot, "https://api.binance.com"),
@@ -173,6 +193,15 @@ mod tests {
             "/fstream/stream?streams=a",
             Some((StreamKind::UsdMarginedData, "/stream?streams=a")),
         );
+        check(
+            Venue::Binance,
+            "/fstream/private/ws?listenKey=k",
+            Some((StreamKind::UsdMarginedData, "/private/ws?listenKey=k")),
+        );
+        check(Venue::Binance, "/private/ws", None);
+        check(Venue::Binance, "/stream/ws/0", Some((StreamKind::SpotData, "/ws/0")));
+        check(Venue::Binance, "/stream?streams=a", Some((StreamKind::SpotData, "/stream?streams=a")));
+        check(Venue::Binance, "/wsx", None);
         check(Venue::Binance, "/api/v3/order", None);
         check(Venue::Binance, "/ws-api/v4", None);
         check(

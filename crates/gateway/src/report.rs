@@ -1,7 +1,7 @@
 //! Tells the vault what the venue said of the orders it signed.
 
-use protocol::sign::{ReadyRequest, Report, ReportEvent};
-use trading::{AccountName, ClientOrderId, Intent, OrderReference, VenueOrderId};
+use protocol::sign::{Listed, ReadyRequest, Report, ReportEvent};
+use trading::{AccountName, CancelAll, ClientOrderId, Intent, OrderReference, VenueOrderId};
 use venue::{Outcome, Transport};
 
 use crate::endpoint::Endpoint;
@@ -16,7 +16,7 @@ pub(crate) fn acknowledged(
     reply: &[u8],
 ) {
     let (Some(intent), Ok(reply)) = (ready.intent.as_deref(), std::str::from_utf8(reply)) else { return };
-    if intent.only_cancels_or_reads() && !matches!(intent, Intent::Cancel { .. }) {
+    if matches!(intent, Intent::Read(_) | Intent::StreamLogin { .. }) {
         return;
     }
     let outcomes = venue::acknowledgement(endpoint.venue, intent, transport, reply);
@@ -24,12 +24,20 @@ pub(crate) fn acknowledged(
         Intent::Batch(legs) => legs.as_slice(),
         single => std::slice::from_ref(single),
     };
+    if let ([Intent::CancelAll(scope)], [Outcome::Acknowledged(_)], Some(below)) =
+        (legs, outcomes.as_slice(), ready.first_order)
+    {
+        let CancelAll { market, instrument, .. } = scope.clone();
+        endpoint.listed(&Listed { account: account.clone(), market, instrument, below, open: Vec::new() });
+        return;
+    }
     let mut number = ready.first_order;
     for (leg, outcome) in legs.iter().zip(outcomes) {
         if let Some(report) = report(account, leg, &outcome, number) {
             endpoint.report(&report);
         }
-        if matches!(leg, Intent::Place(_)) {
+        if let Intent::Place(order) = leg {
+            endpoint.unsettled.note(account, &order.instrument);
             number = number.map(|number| number + 1);
         }
     }

@@ -106,6 +106,16 @@ impl Logins {
         self.with_current(|loaded| loaded.by_key.get(&(venue, api_key.to_owned())).cloned())
     }
 
+    /// One login for each account at `venue`.
+    pub(crate) fn one_for_each_account(&self, venue: Venue) -> Vec<StandIn> {
+        self.with_current(|loaded| {
+            let own = loaded.by_key.values().filter(|login| login.venue == venue);
+            let by_account: BTreeMap<&AccountName, &StandIn> =
+                own.map(|login| (&login.account, login)).collect();
+            by_account.into_values().cloned().collect()
+        })
+    }
+
     /// Instruments of `venue` that the policy names.
     pub(crate) fn instruments(&self, venue: Venue) -> Vec<Instrument> {
         self.with_current(|loaded| {

@@ -1,4 +1,4 @@
-//! WebSockets: market data is relayed, logins and orders go through the vault frame by frame.
+//! Streams: market data is relayed, logins and orders go through the vault frame by frame.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use venue::{DenialKind, Stream as VenueStream, StreamMessage, Transport, Unsigne
 
 use crate::endpoint::Endpoint;
 use crate::http::{check_login, denied_kind, kind_of, reasons, spelling_name};
+use crate::mask::Mask;
 use crate::network::route;
 use crate::report;
 use crate::stand_ins::StandIn;
@@ -78,8 +79,14 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
         let bot_side =
             WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(limits)).await;
         let path = target.split('?').next().unwrap_or("/").to_owned();
-        let conversation =
-            Conversation { endpoint, path, stream: route.stream, login: None, under_way: VecDeque::new() };
+        let conversation = Conversation {
+            endpoint,
+            path,
+            stream: route.stream,
+            login: None,
+            mask: None,
+            under_way: VecDeque::new(),
+        };
         relay(conversation, bot_side, venue_side).await;
     });
     switching(&derive_accept_key(key.as_bytes()))
@@ -106,6 +113,8 @@ struct Conversation {
     path: String,
     stream: VenueStream,
     login: Option<StandIn>,
+    /// The last authentication that went to the venue, which the bot must not hear back.
+    mask: Option<Mask>,
     /// Orders sent whose answers have not come, with the client's id of each message.
     under_way: VecDeque<(String, AccountName, ReadyRequest)>,
 }
@@ -132,12 +141,11 @@ where
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 // Pings are answered by the library on each side by itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
-                Some(Ok(message)) => {
-                    if let Message::Text(text) = &message {
-                        conversation.overhear(text);
-                    }
-                    to_bot.send(message).await
+                Some(Ok(Message::Text(text))) => {
+                    conversation.overhear(&text);
+                    to_bot.send(Message::Text(conversation.shown(text))).await
                 }
+                Some(Ok(message)) => to_bot.send(message).await,
             },
             frame = from_bot.next() => match frame {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
@@ -176,6 +184,12 @@ impl Conversation {
                 Err((kind, why)) => return self.refuse(Some(&unsigned), kind, &why),
             }
         };
+        // Frames without a key act on the account that the connection logged in for, and only the
+        // venue knows which of two logins that is.
+        if self.login.as_ref().is_some_and(|own| own.account != login.account || own.bot != login.bot) {
+            let why = "this stream is another bot's or account's; open one for each";
+            return self.refuse(Some(&unsigned), DenialKind::Forbidden, why);
+        }
         let frame = StreamFrame { path: self.path.clone(), text: text.as_str().to_owned(), spelling };
         let venue = self.endpoint.venue;
         let question = Question { bot: &login.bot, account: &login.account, venue, frame: &frame };
@@ -183,6 +197,7 @@ impl Conversation {
         let onward = match outcome {
             ReplyOutcome::Approved { request, .. } => {
                 let text = request.body.clone();
+                self.mask = Mask::of_frame(self.stream, &text, &login.api_key).or(self.mask.take());
                 self.remember(&unsigned, &login.account, request);
                 Onward::Venue(text)
             }
@@ -215,6 +230,14 @@ impl Conversation {
         let Some(at) = self.under_way.iter().position(|(own, ..)| *own == id) else { return };
         if let Some((_, account, request)) = self.under_way.remove(at) {
             report::acknowledged(&self.endpoint, &account, &request, Transport::Stream, text.as_bytes());
+        }
+    }
+
+    /// A frame of the venue's as the bot may see it.
+    fn shown(&self, text: Utf8Bytes) -> Utf8Bytes {
+        match self.mask.as_ref().and_then(|mask| mask.hide(&text)) {
+            Some(shown) => shown.into(),
+            None => text,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::publish::Publisher;
 use crate::reader;
 use crate::server::{Input, Publishing, Shared, put_reply, refuse};
-use crate::wire::{Reply, Request, split};
+use protocol::journal::{Reply, Request, split};
 
 /// How long the thread waits for input before it looks after checkpoint and preallocation.
 const TICK: Duration = Duration::from_millis(100);

@@ -393,14 +393,20 @@ impl Records {
             };
         }
         let offset = reader.offset;
-        let garbage = reader.last_nonzero(offset).map_err(read_error())? > offset;
-        if garbage {
+        if reader.last_nonzero(offset).map_err(read_error())? == offset {
+            return Ok(());
+        }
+        // In a folder being written this may be a batch that was half there. Batches are written
+        // from front to back, so once a later frame is seen, an undamaged one here is seen too.
+        let later = reader.find_frame(offset + 1).map_err(read_error())?;
+        if !reader.frame_appeared().map_err(read_error())? {
             self.damage = Some(format!("segment {first} is unreadable at byte {offset}"));
-            if let Some((found, _)) = reader.find_frame(offset + 1).map_err(read_error())? {
-                reader.offset = found;
-                self.current = Some((first, reader));
+            match later {
+                Some((found, _)) => reader.offset = found,
+                None => return Ok(()),
             }
         }
+        self.current = Some((first, reader));
         Ok(())
     }
 

@@ -24,7 +24,6 @@ mod segment;
 mod server;
 mod state;
 pub mod storage;
-pub mod wire;
 
 pub use error::JournalError;
 pub use folder::{Folder, Located, Location, Records};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::JournalError;
 use crate::index::Index;
 use crate::server::{Input, Shared, put_reply, refuse};
-use crate::wire::{Reply, Request, split};
+use protocol::journal::{Reply, Request, split};
 
 /// Replayed records are sent in pieces of about this size.
 const CHUNK: usize = 256 << 10;

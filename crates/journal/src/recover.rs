@@ -157,7 +157,7 @@ impl Opening {
             return Err(self.damaged(format!("segments before record {} are missing", segments[0])));
         }
         let start = if everything { 0 } else { self.starting_segment(&segments, checkpoint.as_ref())? };
-        self.read_from(&segments[start..], checkpoint, everything)
+        self.read_from(&segments[start..], checkpoint.as_ref(), everything)
     }
 
     fn read_checkpoint(&self) -> Result<Option<Checkpoint>, JournalError> {
@@ -212,7 +212,7 @@ impl Opening {
     fn read_from(
         self,
         segments: &[u64],
-        checkpoint: Option<Checkpoint>,
+        checkpoint: Option<&Checkpoint>,
         everything: bool,
     ) -> Result<(Log, Recovered), JournalError> {
         let mut progress: Option<Progress> = None;
@@ -229,7 +229,7 @@ impl Opening {
                     state: header.state.clone(),
                     tree: header.tree.clone(),
                     completed: Vec::new(),
-                    checkpoint: checkpoint.clone(),
+                    checkpoint: checkpoint.cloned(),
                     read: 0,
                     batch: 0,
                 }),
@@ -395,7 +395,7 @@ impl Opening {
             records: progress.state.next,
             leaves: progress.tree.size(),
             epoch: progress.state.epoch,
-            torn: torn.clone(),
+            torn,
             read: progress.read,
         };
         let mut log = self.log(progress, file, tail, allocated, nonce, None);

@@ -157,6 +157,13 @@ impl Reader {
         self.frame_at(self.offset)
     }
 
+    /// Whether a frame stands at the current offset now: the file is read again, because the
+    /// journal may be writing there.
+    pub(crate) fn frame_appeared(&mut self) -> io::Result<bool> {
+        self.window.clear();
+        Ok(matches!(self.peek()?, Found::Frame(_)))
+    }
+
     fn frame_at(&mut self, offset: u64) -> io::Result<Found<'_>> {
         let nonce = self.nonce;
         let head = self.bytes(offset, HEAD)?;

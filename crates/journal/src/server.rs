@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,10 +28,12 @@ use crate::log::{Log, Recovered};
 use crate::publish::{Publication, Publisher};
 use crate::reader;
 use crate::storage::{Disk, Storage};
-use crate::wire::{LENGTH_BYTES, MAX_FRAME, Reply, Request, Role, split};
+use protocol::journal::{LENGTH_BYTES, MAX_FRAME, Reply, Request, Role, split};
 
-/// Most connections at a time: sixteen readers and the vault.
-const MAX_CONNECTIONS: usize = 17;
+/// Most readers at a time.
+const MAX_READERS: usize = 16;
+/// Most connections at a time: the readers, the vault, and some that have not yet said what they are.
+const MAX_CONNECTIONS: usize = 24;
 /// How long a new connection may take to say what it is for, and a slow one to take an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 const STACK: usize = 256 << 10;
@@ -72,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) checkpoint_wanted: AtomicBool,
     pub(crate) stopping: AtomicBool,
     pub(crate) torn_bytes: u64,
+    readers: AtomicUsize,
     /// The log, while no appender has it.
     log: Mutex<Option<Log>>,
     checkpoint: Mutex<(u64, String)>,
@@ -178,11 +181,7 @@ fn now_ms() -> u64 {
 /// # Errors
 ///
 /// [`JournalError`] if it cannot start, or had to stop because the disk failed.
-pub fn run(
-    config: Config,
-    ready: impl FnOnce(&Recovered),
-    stop: OwnedFd,
-) -> Result<(), JournalError> {
+pub fn run(config: Config, ready: impl FnOnce(&Recovered), stop: BorrowedFd<'_>) -> Result<(), JournalError> {
     let (dir_lock, log, recovered) = open_dir(&config.dir, &config.key)?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(
@@ -207,13 +206,14 @@ pub fn run(
         checkpoint_wanted: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         torn_bytes: recovered.torn.map_or(0, |torn| torn.bytes),
+        readers: AtomicUsize::new(0),
         checkpoint: Mutex::new((log.leaves(), note)),
         log: Mutex::new(Some(log)),
         failure: Mutex::new(None),
         wake,
     });
     let indexer = Indexer::start(folder, Arc::clone(&shared)).map_err(JournalError::Socket)?;
-    let outcome = accept(&listener, &shared, &stop, &wake_read);
+    let outcome = accept(&listener, &shared, stop, &wake_read);
     indexer.finish();
     drop(dir_lock);
     match lock(&shared.failure).take() {
@@ -251,13 +251,13 @@ struct Connections {
 fn accept(
     listener: &UnixListener,
     shared: &Arc<Shared>,
-    stop: &OwnedFd,
+    stop: BorrowedFd<'_>,
     wake: &OwnedFd,
 ) -> Result<(), JournalError> {
     let mut connections = Connections::default();
     let outcome = loop {
-        let mut fds = [listener.as_fd(), stop.as_fd(), wake.as_fd()]
-            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        let mut fds =
+            [listener.as_fd(), stop, wake.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => break Err(JournalError::Socket(error.into())),
@@ -286,7 +286,12 @@ impl Connections {
         let shared = Arc::clone(shared);
         let started = stream.try_clone().and_then(|twin| {
             let thread = std::thread::Builder::new().name("connection".to_owned()).stack_size(STACK);
-            Ok((twin, thread.spawn(move || serve(stream, &shared))?))
+            let served = move || {
+                serve(&stream, &shared);
+                // The accepting thread holds the stream too; the client shall see the end now.
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            };
+            Ok((twin, thread.spawn(served)?))
         });
         match started {
             Ok(connection) => {
@@ -327,22 +332,29 @@ pub(crate) fn refuse(mut stream: &UnixStream, text: &str) {
     let _ = io::Write::write_all(&mut stream, &out);
 }
 
-fn serve(stream: UnixStream, shared: &Arc<Shared>) {
+fn serve(stream: &UnixStream, shared: &Arc<Shared>) {
     let set_up = stream
         .set_nonblocking(false)
         .and_then(|()| stream.set_read_timeout(Some(PATIENCE)))
         .and_then(|()| stream.set_write_timeout(Some(PATIENCE)));
     let mut input = Input::new();
-    let role = set_up.and_then(|()| hello(&stream, &mut input));
+    let role = set_up.and_then(|()| hello(stream, &mut input));
     match role {
-        Err(error) => refuse(&stream, &format!("no greeting: {error}")),
-        Ok(Role::Reader) => reader::serve(&stream, &mut input, shared),
+        Err(error) => refuse(stream, &format!("no greeting: {error}")),
+        Ok(Role::Reader) => {
+            if shared.readers.fetch_add(1, Ordering::AcqRel) < MAX_READERS {
+                reader::serve(stream, &mut input, shared);
+            } else {
+                refuse(stream, "too many readers");
+            }
+            shared.readers.fetch_sub(1, Ordering::AcqRel);
+        }
         Ok(Role::Appender) => match shared.take_log() {
-            None => refuse(&stream, "another appender is connected"),
+            None => refuse(stream, "another appender is connected"),
             Some(mut log) => {
-                if let Err(error) = appender::serve(&stream, &mut input, &mut log, shared) {
+                if let Err(error) = appender::serve(stream, &mut input, &mut log, shared) {
                     tracing::error!(%error, "the journal stops");
-                    refuse(&stream, &error.to_string());
+                    refuse(stream, &error.to_string());
                     shared.fail(error);
                     return;
                 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use transparency::{Body, Epoch, Hash, Leaf, LogKey, Tile, Tree, checksum, sha256};
 
-use crate::wire::MAX_DETAIL;
+use protocol::journal::MAX_DETAIL;
 
 /// Most records that may wait for their leaf.
 pub(crate) const MAX_UNLEAFED: usize = 16_384;

@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn damaged_keys_say_what_is_wrong_and_nothing_else() {
         assert_eq!(key("  \n").err(), Some(KeyError::Empty));
-        assert_eq!(key("-----BEGIN PRIVATE KEY-----\nAAAA").err(), Some(KeyError::Pem));
-        let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----";
-        assert!(matches!(key(public).err(), Some(KeyError::WrongBlock(_))));
-        let unknown = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
-        assert_eq!(key(unknown).err(), Some(KeyError::UnknownKind));
+        let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----");
+        let open = block("PRIVATE KEY").replace("-----END", "");
+        assert_eq!(key(&open).err(), Some(KeyError::Pem));
+        assert!(matches!(key(&block("PUBLIC KEY")).err(), Some(KeyError::WrongBlock(_))));
+        assert_eq!(key(&block("PRIVATE KEY")).err(), Some(KeyError::UnknownKind));
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub enum Error {
 ///
 /// # Errors
 ///
-/// [`Error`] says what in the configuration, or of the machine, keeps it from starting.
+/// [`enum@Error`] says what in the configuration, or of the machine, keeps it from starting.
 pub async fn run(
     config: Config,
     ready: impl FnOnce(Addresses),
@@ -230,7 +230,7 @@ impl Drop for Spawned {
 ///
 /// # Errors
 ///
-/// As [`run`], and [`Error::Thread`].
+/// As [`run()`], and [`Error::Thread`].
 pub fn spawn(config: Config) -> Result<Spawned, Error> {
     let (stop, stopped) = oneshot::channel::<()>();
     let (started, starting) = std::sync::mpsc::channel::<Result<Addresses, Error>>();

@@ -28,7 +28,10 @@ use crate::{binance, bybit};
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_CONNECTIONS: usize = 512;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be idle between requests, or take to send a head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// How often a stream is pinged, so that a peer that is gone gives its place back.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(60);
 
 /// A request, whole.
 pub(crate) struct Raw {

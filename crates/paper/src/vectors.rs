@@ -33,13 +33,20 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    serde_json::from_str(include_str!("../tests/vectors/signed-requests.json")).expect("the vectors are well formed")
+    serde_json::from_str(include_str!("../tests/vectors/signed-requests.json"))
+        .expect("the vectors are well formed")
 }
 
 fn front(vector: &Vector) -> Front {
     let fee = constant("0.001");
-    let rules =
-        Rules { unified: false, client_ids_once: false, spot_fee: fee, maker_fee: fee, taker_fee: fee, leverage: 1 };
+    let rules = Rules {
+        unified: false,
+        client_ids_once: false,
+        spot_fee: fee,
+        maker_fee: fee,
+        taker_fee: fee,
+        leverage: 1,
+    };
     let mut exchange = Exchange::new(rules, Vec::new(), 1, 0);
     let account = exchange.open_account("main");
     let mut key = KeyConfig::demo(vector.venue, "x", Permissions::TRADE);
@@ -74,7 +81,8 @@ fn judge(front: &Front, raw: &Raw, now_ms: u64) -> i64 {
             .map_or_else(|failure| i64::from(failure.code), |()| 0),
         Venue::Bybit => {
             let payload = if raw.method == "GET" { &raw.query } else { &raw.body };
-            authenticate_bybit(front, raw, payload, Scope::Trade, now_ms).map_or_else(|failure| failure.code, |_| 0)
+            authenticate_bybit(front, raw, payload, Scope::Trade, now_ms)
+                .map_or_else(|failure| failure.code, |_| 0)
         }
     }
 }

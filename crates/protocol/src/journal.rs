@@ -411,7 +411,27 @@ impl<'a> Fields<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Foreign bytes never panic, and whatever decodes has one spelling.
+        #[test]
+        fn what_decodes_encodes_to_the_same_bytes(kind in prop_oneof![0_u8..11, 128_u8..138], rest in prop::collection::vec(any::<u8>(), 0..160)) {
+            let frame = [&[kind], rest.as_slice()].concat();
+            let mut out = Vec::new();
+            if let Ok(request) = Request::decode(&frame) {
+                request.encode(&mut out).expect("small");
+                prop_assert_eq!(&out[LENGTH_BYTES..], frame.as_slice());
+            }
+            out.clear();
+            if let Ok(reply) = Reply::decode(&frame) {
+                reply.encode(&mut out).expect("small");
+                prop_assert_eq!(&out[LENGTH_BYTES..], frame.as_slice());
+            }
+        }
+    }
 
     #[test]
     fn requests_and_replies_survive_the_wire() {

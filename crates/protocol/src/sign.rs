@@ -57,6 +57,12 @@ pub struct SignLine<'a> {
     /// What the venue said of an order signed before. Gateway only; has no reply.
     #[serde(default)]
     pub report: Option<Report>,
+    /// Asks for the signed read that lists this instrument's open orders. Gateway only.
+    #[serde(default)]
+    pub open_orders: Option<Instrument>,
+    /// What the venue listed. Gateway only; has no reply.
+    #[serde(default)]
+    pub listed: Option<Listed>,
     /// Mark prices. Gateway only; has no reply.
     #[serde(default)]
     pub marks: Option<Vec<Mark>>,
@@ -136,6 +142,23 @@ pub enum ReportEvent {
     Rejected,
     /// It is filled, cancelled or expired.
     Closed,
+}
+
+/// What rests on the venue's book, of everything signed before a question was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The account.
+    pub account: AccountName,
+    /// The market.
+    pub market: Market,
+    /// Only this instrument, if given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<Instrument>,
+    /// [`ReadyRequest::first_order`] of the question.
+    pub below: u64,
+    /// The venue's ids of what rests.
+    pub open: Vec<VenueOrderId>,
 }
 
 /// A price to judge orders by that state none.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 
 /// Longest path a Unix socket may have on Linux, in bytes (`sun_path` less its zero).
-const MAX_SOCKET_PATH: usize = 107;
+pub const MAX_SOCKET_PATH: usize = 107;
 
 /// The folder of one installation and the names in it.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use crate::layout::Layout;
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true, max_term_width = 100)]
 struct Arguments {
-    /// Folder of the installation [default: $XDG_DATA_HOME/seawall or ~/.local/share/seawall].
+    /// Folder of the installation; by default seawall in the XDG data directory.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -96,7 +96,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(command) => commands::key::run(layout, command),
         Command::Bot(command) => commands::bot::run(layout, command),
         Command::Policy(command) => commands::policy::run(layout, command),
-        Command::Log(command) => commands::log::run(layout, command),
+        Command::Log(command) => commands::log::run(&layout, command),
         Command::Venue(command) => commands::venue::run(&command),
         Command::Status(options) => commands::status::run(layout, &options),
         Command::Halt(options) => commands::state::halt(layout, options),

@@ -92,7 +92,7 @@ fn run_journal() -> anyhow::Result<()> {
         checkpoint_every: CHECKPOINT_EVERY,
     };
     let ready = |found: &journal::Recovered| announce(&serde_json::json!({ "records": found.records }));
-    journal::run(config, ready, rustix::io::dup(rustix::stdio::stdin())?)?;
+    journal::run(config, ready, rustix::stdio::stdin())?;
     Ok(())
 }
 

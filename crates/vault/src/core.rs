@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::{Context, Decision, MarkPrice, OrderName, Policy, Recorded as PolicyRecord, State, VenueEvent};
 use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
-use protocol::sign::{DenialText, ErrorCode, ErrorText, Report, ReportEvent};
+use protocol::sign::{DenialText, ErrorCode, ErrorText, Listed, Report, ReportEvent};
 use trading::{AccountName, Instrument, Timestamp, TradingState};
 
 use crate::detail::{Detail, Event};
@@ -20,7 +20,8 @@ use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 pub(crate) const MAX_WAITING: usize = 4096;
 /// Operators' commands that may wait beyond that: a halt is heard when nothing else is.
 const OPERATORS_ROOM: usize = 64;
-/// Reports of the venue that one account's next record may hold; one more makes a record of its own.
+/// Reports of the venue that one account's next record may hold, each order of a listing counted as
+/// one; one more makes a record of its own.
 const MAX_HEARD: usize = 128;
 
 /// When a signature may leave.
@@ -64,6 +65,7 @@ pub(crate) enum Output {
 }
 
 /// One reply that has not left, in the order of the requests.
+#[expect(clippy::large_enum_variant, reason = "nearly all are records, and they stay in their queue")]
 enum Waiting {
     /// Waits for the disk.
     Record { to: CallerToken, recorded: Recorded },
@@ -123,10 +125,11 @@ impl Core {
     ///
     /// A clock that steps back is held at the latest time seen: budgets and windows never reopen.
     /// Returns whether the caller is due a reply, now or later.
+    #[expect(clippy::needless_pass_by_value, reason = "an input is used up")]
     pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) -> bool {
         self.context.now = self.context.now.max(now);
         match input {
-            Input::Line { from, caller, line, salt } => return self.line(from, &caller, line, salt, out),
+            Input::Line { from, caller, line, salt } => return self.line(from, caller, line, salt, out),
             Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
             Input::Durable(below) => {
                 self.durable(below, out);
@@ -160,7 +163,7 @@ impl Core {
     fn line(
         &mut self,
         from: CallerToken,
-        caller: &Caller,
+        caller: Caller,
         line: &[u8],
         salt: Salt,
         out: &mut Vec<Output>,
@@ -177,14 +180,18 @@ impl Core {
                 self.report(report, salt, out);
                 return false;
             }
+            if let Some(listed) = parsed.listed {
+                self.listed(listed, salt, out);
+                return false;
+            }
             if let Some(marks) = &parsed.marks {
                 self.take_marks(marks);
                 return false;
             }
         }
         let id = parsed.id.map(ToOwned::to_owned);
-        match request::resolve(parsed, *caller, &self.policy, self.context.now) {
-            Ok(asked) => self.decide(from, id, asked, salt, out),
+        match request::resolve(parsed, caller, &self.policy, self.context.now) {
+            Ok(asked) => self.decide(from, id, &asked, salt, out),
             Err(error) => self.answer(from, request::error_line(id, error), out),
         }
         true
@@ -195,7 +202,7 @@ impl Core {
         &mut self,
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
-        asked: Asked,
+        asked: &Asked,
         salt: Salt,
         out: &mut Vec<Output>,
     ) {
@@ -205,9 +212,10 @@ impl Core {
         let intent = match venue::decode(&asked.unsigned) {
             Ok(intent) => intent,
             Err(error) => {
-                let denial = DenialText { code: "not_decoded".into(), text: error.to_string() };
-                let detail = Detail::undecoded(&asked, &denial.text);
-                return self.record(from, id, &asked, detail, Verdict::Denied(vec![denial]), salt, out);
+                let code = if error.is_endpoint() { "not_signable" } else { "not_decoded" };
+                let denial = DenialText { code: code.into(), text: error.to_string() };
+                let detail = Detail::undecoded(asked, &denial.text);
+                return self.record(from, id, asked, detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
         // `resolve` takes only accounts of the policy.
@@ -215,9 +223,9 @@ impl Core {
         let request = asked.policy_request(intent);
         let (verdict, detail) = match policy::evaluate(&self.policy, state, request, &self.context) {
             Decision::Approve(approved) => {
-                let detail = Detail::approved(&asked, approved.recorded(), &self.context.mark_prices);
+                let detail = Detail::approved(asked, approved.recorded(), &self.context.mark_prices);
                 let first_order = state.next_order();
-                match self.signer.sign(&approved, &asked, first_order) {
+                match self.signer.sign(&approved, asked, first_order) {
                     Ok(signed) => {
                         state.commit(&approved);
                         (Verdict::Approved(signed), detail)
@@ -226,7 +234,7 @@ impl Core {
                 }
             }
             Decision::Deny(denied) => {
-                let detail = Detail::denied(&asked, denied.intent(), &self.context.mark_prices);
+                let detail = Detail::denied(asked, denied.intent(), &self.context.mark_prices);
                 let denials = denied
                     .denials()
                     .iter()
@@ -235,7 +243,7 @@ impl Core {
                 (Verdict::Denied(denials), detail)
             }
         };
-        self.record(from, id, &asked, detail, verdict, salt, out);
+        self.record(from, id, asked, detail, verdict, salt, out);
     }
 
     #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
@@ -360,7 +368,6 @@ impl Core {
 
     /// The venue's word about an order, through the gateway; the policy says what it may free.
     fn report(&mut self, report: &Report, salt: Salt, out: &mut Vec<Output>) {
-        let Some(state) = self.states.get_mut(&report.account) else { return };
         let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
             (Some(number), ..) => OrderName::Number(*number),
             (None, Some(client), _) => OrderName::Client(client.clone()),
@@ -376,10 +383,23 @@ impl Core {
             (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
             (ReportEvent::Closed, _) => VenueEvent::Closed { order },
         };
+        self.hear(&report.account, event, salt, out);
+    }
+
+    /// What the venue listed as resting, through the gateway.
+    fn listed(&mut self, listed: Listed, salt: Salt, out: &mut Vec<Output>) {
+        let Listed { account, market, instrument, below, open } = listed;
+        let open = open.into_iter().collect();
+        self.hear(&account, VenueEvent::Listed { market, instrument, below, open }, salt, out);
+    }
+
+    /// Lets the counters take what was heard, and keeps it for the account's next record.
+    fn hear(&mut self, account: &AccountName, event: VenueEvent, salt: Salt, out: &mut Vec<Output>) {
+        let Some(state) = self.states.get_mut(account) else { return };
         state.observe(&event);
-        let heard = self.heard.entry(report.account.clone()).or_default();
+        let heard = self.heard.entry(account.clone()).or_default();
         heard.push(event);
-        if heard.len() >= MAX_HEARD {
+        if heard.iter().map(length).sum::<usize>() >= MAX_HEARD {
             self.write_down_heard(salt, out);
         }
     }
@@ -620,6 +640,14 @@ fn check_change(change: &Change) -> Result<(), String> {
         return Err("`text` must have 1 to 1000 bytes".into());
     }
     Ok(())
+}
+
+/// How much of a record a report takes.
+fn length(event: &VenueEvent) -> usize {
+    match event {
+        VenueEvent::Listed { open, .. } => 1 + open.len(),
+        VenueEvent::Acknowledged { .. } | VenueEvent::Closed { .. } | VenueEvent::Rejected { .. } => 1,
+    }
 }
 
 /// Whether any account of `policy` may trade `instrument`.

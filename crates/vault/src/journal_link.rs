@@ -123,7 +123,7 @@ impl JournalLink {
         request: &Request<'_>,
         mut take: impl FnMut(Reply<'_>) -> io::Result<bool>,
     ) -> io::Result<()> {
-        let stream = StdStream::from(std::os::fd::OwnedFd::from(rustix::io::dup(&self.stream)?));
+        let stream = StdStream::from(rustix::io::dup(&self.stream)?);
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(HANDSHAKE_LIMIT))?;
         let mut handshake = Handshake { stream, input: std::mem::take(&mut self.input) };

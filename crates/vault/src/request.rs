@@ -178,6 +178,7 @@ fn body_of(
         line.cancel_all.is_some(),
         line.http.is_some(),
         line.frame.is_some(),
+        line.open_orders.is_some(),
     ];
     if bodies.iter().filter(|&&there| there).count() != 1 {
         return Err(malformed(
@@ -193,11 +194,19 @@ fn body_of(
     }
     if let Some(http) = line.http {
         gateway_only(caller)?;
-        return from_http(venue, http).map(|unsigned| (Way::Http, unsigned));
+        return from_http(venue, &http).map(|unsigned| (Way::Http, unsigned));
     }
     if let Some(frame) = line.frame {
         gateway_only(caller)?;
         return from_frame(venue, &frame);
+    }
+    if let Some(instrument) = &line.open_orders {
+        gateway_only(caller)?;
+        let read = venue::open_orders_read(instrument)
+            .ok_or_else(|| malformed(format!("orders of {instrument} cannot be listed")))?;
+        return venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS)
+            .map(|unsigned| (Way::Http, unsigned))
+            .map_err(|error| malformed(error.to_string()));
     }
     let intent = neutral_intent(line, venue)?;
     venue::encode(&intent, now, RECV_WINDOW_MS)
@@ -229,11 +238,10 @@ fn gateway_only(caller: Caller) -> Result<(), ErrorText> {
 }
 
 /// Takes an HTTP request of the gateway's apart.
-pub(crate) fn from_http(venue: Venue, http: HttpMessage) -> Result<Unsigned, ErrorText> {
-    let spelling = http.spelling.clone();
+pub(crate) fn from_http(venue: Venue, http: &HttpMessage) -> Result<Unsigned, ErrorText> {
     let (_, unsigned) =
-        venue::split(venue, native_http(&http)?).map_err(|error| malformed(error.to_string()))?;
-    spelled(unsigned, spelling.as_deref())
+        venue::split(venue, native_http(http)?).map_err(|error| malformed(error.to_string()))?;
+    spelled(unsigned, http.spelling.as_deref())
 }
 
 pub(crate) fn native_http(http: &HttpMessage) -> Result<venue::HttpRequest, ErrorText> {

@@ -36,6 +36,7 @@ impl Signed {
 }
 
 /// What a caller will be told once the record of it is durable.
+#[expect(clippy::large_enum_variant, reason = "most are approvals")]
 pub(crate) enum Verdict {
     /// Signed.
     Approved(Signed),

@@ -70,13 +70,12 @@ fn check_http(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -
     let mut http = http_message(expected)?;
     let (unsigned, spelling) = spelled_by_client(vector, venue, &http)?;
     http.spelling = Some(spelling);
-    let original = http.clone();
     let unsigned = match venue::decode(&unsigned) {
         Err(_) => return Ok(Passed::Refused),
-        Ok(_) => request::from_http(venue, http).map_err(|error| Failure::Vault(error.message))?,
+        Ok(_) => request::from_http(venue, &http).map_err(|error| Failure::Vault(error.message))?,
     };
     let ready = finish(signer, venue, request::Way::Http, unsigned)?;
-    compare_http(expected, &original, &ready)
+    compare_http(expected, &http, &ready)
 }
 
 /// The request and the spelling that the client's own signature verifies with.

@@ -21,6 +21,7 @@ mod http;
 mod json;
 mod market;
 mod native;
+mod open_orders;
 mod permissions;
 mod stream;
 mod unsigned;
@@ -36,8 +37,11 @@ pub use market::{
     read_instruments, read_mark_prices,
 };
 pub use native::{Operation, from_native_json};
+pub use open_orders::{OpenOrders, open_orders_read, read_open_orders};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
-pub use stream::{Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message};
+pub use stream::{
+    Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message,
+};
 pub use unsigned::{Algorithm, Binding, Presented, Signed, Spelling, Surface, Unsigned};
 
 use unsigned::Form;
@@ -174,23 +178,25 @@ pub fn extras(unsigned: &Unsigned) -> Vec<Extra> {
     let request = match &unsigned.0 {
         Form::BinanceHttp(http) => &http.request,
         Form::BybitHttp(http) => &http.request,
-        Form::BinanceCall(_) | Form::BybitLogin(_) | Form::BybitMessage(_) => return Vec::new(),
+        Form::BinanceCall(call) => return extras_among(call.texts()),
+        Form::BybitMessage(message) => return extras_among(message.header()),
+        Form::BybitLogin(_) => return Vec::new(),
     };
-    let mut extras = Vec::new();
-    for (name, value) in &request.headers {
-        if name.eq_ignore_ascii_case("referer") || name.eq_ignore_ascii_case("x-referer") {
-            extras.push(Extra { name: name.clone(), value: value.clone() });
-        }
-    }
+    let mut pairs = request.headers.clone();
     if unsigned.venue() == Venue::Binance {
         let body = std::str::from_utf8(&request.body).unwrap_or_default();
-        for (name, value) in form::pairs(request.query()).chain(form::pairs(body)) {
-            if let Some(value) = value.filter(|value| value.starts_with("x-"))
-                && matches!(name, "newClientOrderId" | "clientAlgoId" | "origClientOrderId")
-            {
-                extras.push(Extra { name: name.to_owned(), value: value.to_owned() });
-            }
-        }
+        let params = form::pairs(request.query()).chain(form::pairs(body));
+        pairs.extend(params.filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))));
     }
-    extras
+    extras_among(pairs)
+}
+
+fn extras_among(pairs: Vec<(String, String)>) -> Vec<Extra> {
+    let is_extra = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("referer")
+            || name.eq_ignore_ascii_case("x-referer")
+            || (value.starts_with("x-")
+                && matches!(name.as_str(), "newClientOrderId" | "clientAlgoId" | "origClientOrderId"))
+    };
+    pairs.into_iter().filter(is_extra).map(|(name, value)| Extra { name, value }).collect()
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use journal::storage::{Disk, Storage};
-use journal::wire::{Reply, Request, Role, split};
 use journal::{Folder, JournalError, Log, LogSigner, Recovered};
+use protocol::journal::{Reply, Request, Role, split};
 use trading::Timestamp;
 use transparency::{Body, Denial, Epoch, Hash, Leaf, Options, Outcome, Report, Statement, sha256, verify};
 
@@ -211,7 +211,10 @@ impl Client {
         let stream = UnixStream::connect(path).expect("connects");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
         let mut client = Self { stream, input: Vec::new() };
-        client.send(&Request::Hello { role });
+        // A connection that is refused at once may be closed before the greeting.
+        let mut out = Vec::new();
+        Request::Hello { role }.encode(&mut out).expect("small");
+        let _ = client.stream.write_all(&out);
         client
     }
 
@@ -234,9 +237,12 @@ impl Client {
                 return seen;
             }
             let mut part = [0; 65536];
-            match self.stream.read(&mut part).expect("reads") {
-                0 => return look(None),
-                read => self.input.extend_from_slice(&part[..read]),
+            match self.stream.read(&mut part) {
+                Ok(0) => return look(None),
+                Ok(read) => self.input.extend_from_slice(&part[..read]),
+                // The other side closed with bytes of ours unread.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return look(None),
+                Err(error) => panic!("reading: {error}"),
             }
         }
     }

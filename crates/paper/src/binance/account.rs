@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use trading::{Decimal, Market};
 
-use super::orders::{failure, side};
+use super::orders::failure;
 use super::params::{Failure, Params};
 use super::public::{instrument, text};
+use super::render::side;
 use crate::auth::Key;
 use crate::exchange::{Command, Exchange, Fill, MAX_LEVERAGE, Reject};
 use crate::num::{self, Round};

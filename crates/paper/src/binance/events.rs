@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use trading::{Decimal, Market, Side};
 
-use super::orders::{side, status, time_in_force};
 use super::public::{interval_ms, levels, text};
+use super::render::{side, status, time_in_force};
 use crate::exchange::{
     Cause, Event, Exchange, Fill, Listing, OrderState, PublicTrade, Size, Status, difference, price_of,
 };

@@ -8,6 +8,7 @@ pub(crate) mod events;
 mod orders;
 pub(crate) mod params;
 mod public;
+mod render;
 mod stream;
 
 use serde_json::{Value, json};

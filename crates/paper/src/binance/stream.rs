@@ -7,6 +7,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use trading::Market;
 
 use super::events::{Channel, user_event};
@@ -14,7 +15,7 @@ use super::params::{Failure, Params, authenticate_message, check_time};
 use super::{LISTEN_KEY_MS, account, orders, public};
 use crate::auth::{Key, Scope};
 use crate::exchange::Event;
-use crate::server::not_found;
+use crate::server::{PING_EVERY, not_found};
 use crate::state::{Front, count, lock, now_ms};
 
 /// Most streams one connection may carry.
@@ -81,6 +82,7 @@ pub(crate) fn stream(
 impl Session {
     async fn run(mut self, mut socket: WebSocket) {
         let mut events = self.front.subscribe();
+        let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let replies = tokio::select! {
                 message = socket.recv() => match message {
@@ -88,6 +90,12 @@ impl Session {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => continue,
                 },
+                _ = pings.tick() => {
+                    if socket.send(Message::Ping(axum::body::Bytes::new())).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 batch = events.recv() => match batch {
                     Ok(batch) => self.on_events(&batch),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return, // too slow: it must reconnect

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use trading::{Market, Side};
 
 use super::market::{category, interval_ms, levels, ticker};
@@ -15,11 +17,14 @@ use super::{account, orders};
 use crate::auth::{Key, Scope};
 use crate::exchange::{Event, Exchange, Listing, difference, price_of};
 use crate::num;
-use crate::server::not_found;
+use crate::server::{PING_EVERY, not_found};
 use crate::state::{Front, count, now_ms};
 
 /// Most topics one connection may carry.
 const MAX_TOPICS: usize = 200;
+
+/// The least a network would add to an answer.
+const ANSWER_DELAY: Duration = Duration::from_millis(4);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +75,24 @@ pub(crate) fn stream(front: Arc<Front>, upgrade: WebSocketUpgrade, path: &str, p
 impl Session {
     async fn run(mut self, mut socket: WebSocket) {
         let mut events = self.front.subscribe();
+        let mut pings = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         loop {
             let replies = tokio::select! {
                 message = socket.recv() => match message {
-                    Some(Ok(Message::Text(text))) => self.on_message(&text),
+                    Some(Ok(Message::Text(text))) => {
+                        // pybit notes what it asked only after sending it: an answer must not outrun it.
+                        tokio::time::sleep(ANSWER_DELAY).await;
+                        self.on_message(&text)
+                    }
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => continue,
                 },
+                _ = pings.tick() => {
+                    if socket.send(Message::Ping(axum::body::Bytes::new())).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
                 batch = events.recv() => match batch {
                     Ok(batch) => self.on_events(&batch),
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return, // too slow: it must reconnect

@@ -261,7 +261,12 @@ impl Exchange {
         };
         let asset = paying_asset(&listing.spec, request.side);
         let free = self.accounts[request.account].balance(self.wallet(Market::Spot), asset).free;
-        if lock <= free { Ok(lock) } else { Err(Reject::Balance) }
+        // An amount to spend must be there whole, even if the book could not take all of it.
+        let asked = match (request.side, request.size) {
+            (Side::Buy, Size::Quote(amount)) => amount.max(lock),
+            _ => lock,
+        };
+        if asked <= free { Ok(lock) } else { Err(Reject::Balance) }
     }
 
     /// Matches an admitted order, settles its fills, and lets the rest rest or end.

@@ -51,7 +51,7 @@ pub struct Trigger {
 /// A request for a new order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewOrder {
-    /// Index of the account, from [`super::Exchange::account`].
+    /// Index of the account, from [`super::Exchange::open_account`].
     pub account: usize,
     /// Index of the instrument, from [`super::Exchange::instrument`].
     pub instrument: usize,

@@ -27,7 +27,8 @@ impl Desk {
             taker_fee: decimal("0.0005"),
             leverage: 10,
         };
-        let listed = paper::default_instruments().into_iter().map(|spec| (spec, Recording::default())).collect();
+        let listed =
+            paper::default_instruments().into_iter().map(|spec| (spec, Recording::default())).collect();
         let mut exchange = Exchange::new(rules, listed, seed, 1_000_000_000);
         let account = exchange.open_account("main");
         exchange.deposit(account, Market::Spot, "USDT", decimal("100000"));
@@ -45,7 +46,11 @@ impl Desk {
             side,
             price: price.map(decimal),
             size: Size::Base(decimal(quantity)),
-            time_in_force: if price.is_some() { TimeInForce::GoodTillCancel } else { TimeInForce::ImmediateOrCancel },
+            time_in_force: if price.is_some() {
+                TimeInForce::GoodTillCancel
+            } else {
+                TimeInForce::ImmediateOrCancel
+            },
             post_only: false,
             reduce_only: false,
             trigger: None,
@@ -142,7 +147,8 @@ fn filters_are_exact() {
 #[test]
 fn a_client_id_may_live_once() {
     let mut desk = Desk::new(1);
-    let named = NewOrder { client_id: "a".to_owned(), ..desk.order(desk.spot, Side::Buy, Some("50000"), "0.001") };
+    let named =
+        NewOrder { client_id: "a".to_owned(), ..desk.order(desk.spot, Side::Buy, Some("50000"), "0.001") };
     let id = desk.place(named.clone()).expect("first");
     assert_eq!(desk.place(named.clone()), Err(Reject::Duplicate));
     let target = Target::Client("a".to_owned());
@@ -185,7 +191,10 @@ fn an_amendment_that_cannot_be_paid_leaves_the_order_as_it_was() {
 #[test]
 fn reduce_only_never_opens_and_margin_bounds_what_does() {
     let mut desk = Desk::new(1);
-    let reduce = |desk: &Desk, quantity| NewOrder { reduce_only: true, ..desk.order(desk.linear, Side::Sell, None, quantity) };
+    let reduce = |desk: &Desk, quantity| NewOrder {
+        reduce_only: true,
+        ..desk.order(desk.linear, Side::Sell, None, quantity)
+    };
     assert_eq!(desk.place(reduce(&desk, "0.1")), Err(Reject::ReduceOnly));
     assert_eq!(desk.place(desk.order(desk.linear, Side::Buy, None, "2")), Err(Reject::Margin));
     desk.place(desk.order(desk.linear, Side::Buy, None, "0.1")).expect("opens");

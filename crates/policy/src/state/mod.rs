@@ -4,12 +4,14 @@ mod budget;
 mod orders;
 mod window;
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use trading::{
-    AccountName, BotName, ClientOrderId, Decimal, Intent, Order, Timestamp, TradingState, VenueOrderId,
+    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Order, Timestamp, TradingState,
+    VenueOrderId,
 };
 
 use crate::evaluate::Approved;
@@ -91,6 +93,19 @@ pub enum VenueEvent {
         /// Which order.
         order: OrderName,
     },
+    /// The venue listed what rests on its book: every order of the scope that was signed before and
+    /// is not listed rests no more. An order it never acknowledged may still be under way, so it
+    /// is gone only when its signature has expired and the list holds nothing unknown.
+    Listed {
+        /// The market asked about.
+        market: Market,
+        /// Only this instrument, if given.
+        instrument: Option<Instrument>,
+        /// Orders from this number on were signed after the question.
+        below: u64,
+        /// Everything that rests.
+        open: BTreeSet<VenueOrderId>,
+    },
 }
 
 impl State {
@@ -159,31 +174,22 @@ impl State {
     /// Takes the venue's word about an order; reports about unknown orders change nothing but the
     /// digest.
     pub fn observe(&mut self, event: &VenueEvent) {
-        let (VenueEvent::Acknowledged { order, .. }
-        | VenueEvent::Closed { order }
-        | VenueEvent::Rejected { order }) = event;
-        if let Some(number) = self.number(order) {
-            match event {
-                VenueEvent::Acknowledged { venue_order_id, .. } => {
+        match event {
+            VenueEvent::Acknowledged { order, venue_order_id } => {
+                if let Some(number) = self.number(order) {
                     self.orders.acknowledge(number, venue_order_id.clone());
                 }
-                VenueEvent::Closed { .. } | VenueEvent::Rejected { .. } => self.orders.close(number),
+            }
+            VenueEvent::Closed { order } | VenueEvent::Rejected { order } => {
+                if let Some(number) = self.number(order) {
+                    self.orders.close(number);
+                }
+            }
+            VenueEvent::Listed { market, instrument, below, open } => {
+                self.orders.close_unlisted(*market, instrument.as_ref(), *below, open, self.latest);
             }
         }
-        self.chain("venue", |text| {
-            match event {
-                VenueEvent::Acknowledged { venue_order_id, .. } => {
-                    write!(text, "acknowledged\n{venue_order_id}\n")
-                }
-                VenueEvent::Closed { .. } => text.write_str("closed\n"),
-                VenueEvent::Rejected { .. } => text.write_str("rejected\n"),
-            }?;
-            match order {
-                OrderName::Number(number) => write!(text, "number\n{number}"),
-                OrderName::Client(id) => write!(text, "client\n{id}"),
-                OrderName::Venue(id) => write!(text, "venue\n{id}"),
-            }
-        });
+        self.chain("venue", |text| write_event(text, event));
     }
 
     /// The venue is said to have taken an order.
@@ -312,6 +318,34 @@ impl fmt::Write for HashText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.update(text.as_bytes());
         Ok(())
+    }
+}
+
+/// One report, so that equal texts are equal reports.
+fn write_event(text: &mut HashText, event: &VenueEvent) -> fmt::Result {
+    let name = |text: &mut HashText, order: &OrderName| match order {
+        OrderName::Number(number) => write!(text, "number\n{number}"),
+        OrderName::Client(id) => write!(text, "client\n{id}"),
+        OrderName::Venue(id) => write!(text, "venue\n{id}"),
+    };
+    match event {
+        VenueEvent::Acknowledged { order, venue_order_id } => {
+            write!(text, "acknowledged\n{venue_order_id}\n")?;
+            name(text, order)
+        }
+        VenueEvent::Closed { order } => {
+            text.write_str("closed\n")?;
+            name(text, order)
+        }
+        VenueEvent::Rejected { order } => {
+            text.write_str("rejected\n")?;
+            name(text, order)
+        }
+        VenueEvent::Listed { market, instrument, below, open } => {
+            let scope = instrument.as_ref().map_or_else(String::new, ToString::to_string);
+            write!(text, "listed\n{market}\n{scope}\n{below}")?;
+            open.iter().try_for_each(|id| write!(text, "\n{id}"))
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trading::{Amendment, Amount, ClientOrderId, Order, OrderReference, Timestamp, VenueOrderId};
+use trading::{
+    Amendment, Amount, ClientOrderId, Instrument, Market, Order, OrderReference, Timestamp, VenueOrderId,
+};
 
 use crate::judged::rests;
 
@@ -158,6 +160,37 @@ impl Orders {
         entry.closed = true;
         let expires = entry.expires;
         self.set_deadline(number, Some(expires));
+    }
+
+    /// The venue is said to have only `open` on its book of the scope, of all orders below `below`.
+    pub(crate) fn close_unlisted(
+        &mut self,
+        market: Market,
+        instrument: Option<&Instrument>,
+        below: u64,
+        open: &BTreeSet<VenueOrderId>,
+        now: Timestamp,
+    ) {
+        let all_known = open.iter().all(|id| self.by_venue.contains_key(id));
+        let is_gone = |entry: &Entry| {
+            let Some(order) = &entry.order else { return false };
+            let in_scope = order.instrument.market == market
+                && instrument.is_none_or(|instrument| *instrument == order.instrument);
+            let unlisted = match &entry.venue_id {
+                Some(id) => !open.contains(id),
+                None => all_known && entry.expires < now,
+            };
+            in_scope && entry.counts_as_open() && unlisted
+        };
+        let gone: Vec<u64> = self
+            .entries
+            .range(..below)
+            .filter(|(_, entry)| is_gone(entry))
+            .map(|(&number, _)| number)
+            .collect();
+        for number in gone {
+            self.close(number);
+        }
     }
 
     /// The number of the latest order under a client order id, live or not.

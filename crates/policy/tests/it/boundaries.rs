@@ -1,6 +1,6 @@
 //! The edge of every rule, by name. A limit itself is allowed.
 
-use policy::OrderName;
+use policy::{OrderName, VenueEvent};
 use trading::{
     Amount, CancelAll, Intent, Market, Order, OrderType, Read, Side, StreamChannel, TimeInForce, Timestamp,
     TradingState, Venue,
@@ -400,4 +400,40 @@ fn a_stale_mark_price_never_values_a_sale_lower_than_a_fresh_one() {
     assert_eq!(bench.codes(sell()), ["notional_over_limit"]);
     bench.context.mark_prices.values_mut().for_each(|mark| mark.at = Timestamp::from_ms(0));
     assert_eq!(bench.codes(sell()), ["notional_over_limit"]);
+}
+
+#[test]
+fn what_the_venue_does_not_list_rests_no_more() {
+    let mut bench = bench();
+    let small = |name: &str| place(Order { amount: base("0.001"), ..named(name) });
+    for name in ["a", "b", "c", "d"] {
+        bench.sign(small(name));
+        bench.wait(1000);
+    }
+    for (name, venue) in [("a", "v1"), ("b", "v2"), ("c", "v3")] {
+        bench.state.acknowledged(OrderName::Client(id(name)), venue.parse().expect("an id"));
+    }
+    let listed = |below, open: &[&str]| VenueEvent::Listed {
+        market: Market::Linear,
+        instrument: None,
+        below,
+        open: open.iter().map(|id| id.parse().expect("an id")).collect(),
+    };
+    assert_eq!(bench.state.open_orders(bench.context.now), 4);
+    bench.state.observe(&listed(1, &["v2", "v3"]));
+    assert_eq!(bench.state.open_orders(bench.context.now), 3, "a is gone");
+    bench.state.observe(&listed(2, &[]));
+    assert_eq!(bench.state.open_orders(bench.context.now), 2, "c was signed after the question");
+    bench.state.observe(&listed(4, &["v3"]));
+    assert_eq!(bench.state.open_orders(bench.context.now), 2, "d may still be under way");
+    bench.wait(120_000);
+    bench.sign(Intent::CancelAll(CancelAll {
+        venue: Venue::Bybit,
+        market: Market::Linear,
+        instrument: None,
+    }));
+    bench.state.observe(&listed(4, &["v3", "unknown"]));
+    assert_eq!(bench.state.open_orders(bench.context.now), 2, "the unknown one may be d");
+    bench.state.observe(&listed(4, &["v3"]));
+    assert_eq!(bench.state.open_orders(bench.context.now), 1);
 }

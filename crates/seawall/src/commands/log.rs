@@ -89,7 +89,7 @@ pub struct TailOptions {
 }
 
 /// Carries out `command`.
-pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(layout: &Layout, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Show { index, log } => show(&log.unwrap_or_else(|| layout.log()), index),
         Command::Tail(options) => tail(&layout.log(), &options),
@@ -100,7 +100,7 @@ pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
             prove(&log.unwrap_or_else(|| layout.log()), index, output.as_deref())
         }
         Command::VerifyProof { file, key } => verify_proof(&file, key.as_deref()),
-        Command::Rebuild => rebuild(&layout),
+        Command::Rebuild => rebuild(layout),
     }
 }
 

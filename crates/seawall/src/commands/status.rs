@@ -53,6 +53,7 @@ fn to_json(
     json!({
         "running": addresses.is_some(),
         "healthy": healthy,
+        "addresses": addresses_json(&installation.layout, addresses),
         "data_dir": installation.layout.data(),
         "up_pid": addresses.map(|addresses| addresses.up_pid),
         "processes": addresses.map(|addresses| &addresses.processes),
@@ -77,6 +78,22 @@ fn to_json(
         })),
         "keys": vault.map(|vault| &vault.keys),
     })
+}
+
+/// Every address under one key: each gateway both nested and as `gateway.<venue>`, and the sockets.
+fn addresses_json(layout: &Layout, addresses: Option<&Addresses>) -> Value {
+    let mut all = json!({
+        "sign_socket": layout.sign_socket(),
+        "admin_socket": layout.admin_socket(),
+        "journal_socket": layout.journal_socket(),
+    });
+    if let Some(addresses) = addresses {
+        all["gateway"] = json!(addresses.gateway);
+        for (venue, url) in &addresses.gateway {
+            all[format!("gateway.{venue}")] = json!(url);
+        }
+    }
+    all
 }
 
 fn print(
@@ -131,5 +148,23 @@ fn policy_file(installation: &Installation) -> &'static str {
         Ok((store, _)) if installation.policy_file_is(store.policy()) => "is in force",
         Ok(_) => "differs from the policy in force: `seawall policy apply`",
         Err(_) => "cannot be compared: no policy is in force",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_name_each_gateway_twice_and_the_sockets() {
+        let layout = Layout::resolve(Some("/data".into())).expect("a folder");
+        let gateway = [(trading::Venue::Bybit, "http://127.0.0.1:1".to_owned())].into();
+        let all = addresses_json(&layout, Some(&Addresses { gateway, ..Addresses::default() }));
+        assert_eq!(all["gateway"]["bybit"], "http://127.0.0.1:1");
+        assert_eq!(all["gateway.bybit"], "http://127.0.0.1:1");
+        assert_eq!(all["sign_socket"], "/data/run/sign.sock");
+        let stopped = addresses_json(&layout, None);
+        assert_eq!(stopped["gateway"], Value::Null);
+        assert_eq!(stopped["journal_socket"], "/data/run/journal.sock");
     }
 }

@@ -46,11 +46,12 @@ impl DemoBot {
 
     fn act(&mut self) -> anyhow::Result<()> {
         self.turn += 1;
-        if self.turn % RELAY_EVERY == 0 {
+        if self.turn.is_multiple_of(RELAY_EVERY) {
             let body = format!(r#"{{"category":"linear","symbol":"{SYMBOL}"}}"#);
             return self.post("/v5/order/cancel-all", &body);
         }
-        let body = if self.turn % MISCHIEF_EVERY == 0 { self.mischief() } else { self.grid_order()? };
+        let body =
+            if self.turn.is_multiple_of(MISCHIEF_EVERY) { self.mischief() } else { self.grid_order()? };
         self.post("/v5/order/create", &body)
     }
 
@@ -58,21 +59,23 @@ impl DemoBot {
     fn grid_order(&mut self) -> anyhow::Result<String> {
         let last = self.last_price()?;
         let step = (self.turn / 2 % LEVELS + 1) * 5;
-        let (side, price) =
-            if self.turn % 2 == 0 { ("Buy", last.saturating_sub(step)) } else { ("Sell", last + step) };
+        let (side, price) = if self.turn.is_multiple_of(2) {
+            ("Buy", last.saturating_sub(step))
+        } else {
+            ("Sell", last + step)
+        };
         let order_type = r#""orderType":"Limit","timeInForce":"PostOnly""#;
         Ok(self.order(&format!(r#""side":"{side}",{order_type},"qty":"0.001","price":"{price}""#)))
     }
 
-    /// Too much, a coin that is not allowed, or a way out of the account.
+    /// Too much, a coin that is not allowed, or a field that no order has.
     fn mischief(&self) -> String {
         match self.turn / MISCHIEF_EVERY % 3 {
             0 => self.order(r#""side":"Buy","orderType":"Market","qty":"50""#),
             1 => r#"{"category":"spot","symbol":"DOGEUSDT","side":"Buy","orderType":"Market","qty":"1000"}"#
                 .to_owned(),
-            _ => self.order(
-                r#""side":"Sell","orderType":"Limit","timeInForce":"PostOnly","qty":"0.001","price":"99999999.9","closeOnTrigger":"maybe""#,
-            ),
+            _ => self
+                .order(r#""side":"Sell","orderType":"Limit","qty":"0.001","price":"90000","leverage":"100""#),
         }
     }
 

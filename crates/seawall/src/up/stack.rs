@@ -344,13 +344,11 @@ fn set_up(installation: &Installation) -> anyhow::Result<()> {
         read_text(&installation.layout.policy())?
     } else {
         let first = Preset::Grid.text(Venue::Bybit, &AccountName::new("main")?);
-        policy::edit::add_account(
-            &first,
-            &AccountName::new("binance")?,
-            Venue::Binance,
-            policy::presets::Preset::Grid,
-        )
-        .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?
+        let binance = AccountName::new("binance")?;
+        let both = policy::edit::add_account(&first, &binance, Venue::Binance, policy::presets::Preset::Grid)
+            .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?;
+        // Paper money: the demonstration would spend a sensible day's budget within a minute.
+        both.replace("\"20000\"", "\"50000000\"")
     };
     installation.first_policy(&text).map(drop)
 }

@@ -247,6 +247,15 @@ impl Call {
         }
     }
 
+    /// The parameters that are texts, by name.
+    pub(crate) fn texts(&self) -> Vec<(String, String)> {
+        let text = |(key, value): (std::borrow::Cow<'_, str>, Value<'_>)| match value {
+            Value::Text(value) => Some((key.into_owned(), value.into_owned())),
+            _ => None,
+        };
+        self.params().unwrap_or_default().into_iter().filter_map(text).collect()
+    }
+
     /// The parameters but `signature`, with `api_key` as `apiKey`, sorted by name.
     pub(crate) fn signing_input(&self, api_key: &str) -> Vec<u8> {
         let mut params = self.params().expect("the text was parsed when it was split");

@@ -175,6 +175,18 @@ impl OrderMessage {
         self.text
     }
 
+    /// The texts of `header`, by name.
+    pub(crate) fn header(&self) -> Vec<(String, String)> {
+        let frame = json::parse(&self.text).expect("the text was parsed when it was split");
+        match member(&frame, "header") {
+            Some(Value::Object(members)) => members
+                .iter()
+                .filter_map(|(key, value)| Some((key.to_string(), value.as_text()?.to_owned())))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Reads the one argument, which is a body of the HTTP endpoint of the same name.
     pub(crate) fn decode(&self) -> Result<Intent, Undecodable> {
         let kind = match self.operation.as_str() {

@@ -3,7 +3,7 @@
 use trading::{Intent, StreamChannel, Timestamp};
 use venue::{
     Algorithm, Harmless, Spelling, Stream, StreamMessage, Surface, Unsigned, attach, bybit_login, decode,
-    signing_input, split_message,
+    extras, signing_input, split_message,
 };
 
 const SPOT: Stream = Stream::BinanceApi(Surface::Spot);
@@ -146,4 +146,20 @@ fn our_own_login_reads_as_one() {
     let again = request(Stream::BybitTrade, &text);
     assert_eq!(again, login);
     assert!(matches!(decode(&again), Ok(Intent::StreamLogin { channel: StreamChannel::Trade, .. })));
+}
+
+#[test]
+fn broker_ids_are_found_in_frames_as_in_requests() {
+    let names = |unsigned: &Unsigned| -> Vec<String> {
+        extras(unsigned).into_iter().map(|extra| format!("{}={}", extra.name, extra.value)).collect()
+    };
+    let place = |id: &str| {
+        let params =
+            format!(r#""symbol":"B","side":"BUY","type":"MARKET","quantity":1,"newClientOrderId":"{id}","#);
+        request(SPOT, &call("order.place", &params))
+    };
+    assert_eq!(names(&place("x-TKT5PX2F1")), ["newClientOrderId=x-TKT5PX2F1"]);
+    assert_eq!(names(&place("mine-1")), [""; 0]);
+    let text = r#"{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1772600061460","Referer":"CCXT"},"op":"order.cancel","args":[{"category":"linear","symbol":"B","orderId":"5"}]}"#;
+    assert_eq!(names(&request(Stream::BybitTrade, text)), ["Referer=CCXT"]);
 }

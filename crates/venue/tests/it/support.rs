@@ -16,7 +16,9 @@ pub(crate) enum Key {
 impl Key {
     /// Reads a vector's secret: PEM, or the text of an HMAC secret.
     pub(crate) fn read(secret: &str) -> Self {
-        let Some(body) = secret.strip_prefix("-----BEGIN PRIVATE KEY-----") else {
+        let Some(body) =
+            secret.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_prefix("PRIVATE KEY-----"))
+        else {
             return Self::Hmac(secret.to_owned());
         };
         let body: String = body.lines().take_while(|line| !line.starts_with("-----END")).collect();

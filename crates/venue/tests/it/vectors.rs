@@ -1,7 +1,5 @@
 //! Every request that ccxt, pybit and Binance's SDKs made must come apart and together again.
 
-use std::path::Path;
-
 use serde_json::Value;
 use trading::{Amount, Intent, Order, Venue};
 use venue::{
@@ -15,16 +13,13 @@ use crate::support::{Key, wire};
 const NEVER: [&str; 5] = ["withdraw", "transfer", "sub-member", "sub-account", "convert"];
 
 fn vectors(name: &str) -> Vec<Value> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors").join(name);
-    let mut all = Vec::new();
-    for path in [own, shared] {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let value: Value = serde_json::from_str(&text).expect("vectors are JSON");
-        all.extend(value["vectors"].as_array().expect("a list").iter().cloned());
-    }
-    assert!(!all.is_empty(), "no vectors");
-    all
+    let text = match name {
+        "binance.json" => include_str!("../vectors/binance.json"),
+        "bybit.json" => include_str!("../vectors/bybit.json"),
+        other => panic!("no vectors called {other}"),
+    };
+    let value: Value = serde_json::from_str(text).expect("vectors are JSON");
+    value["vectors"].as_array().expect("a list").clone()
 }
 
 /// Checks bytes and signature, and returns the unsigned request.
