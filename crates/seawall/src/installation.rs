@@ -1,6 +1,6 @@
 //! One installation: its folder, its wiring, its secrets at rest, and the changes to them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use gateway::{Directory, StandIn};
@@ -8,10 +8,33 @@ use keys::{RootSecret, SealedStore};
 use policy::Policy;
 use protocol::admin::{AdminCommand, AdminReply, Change};
 use protocol::client::LineClient;
+use rustix::fs::{FlockOperation, flock};
 use trading::{AccountName, BotName, Timestamp, Venue};
 
 use crate::config::Config;
 use crate::layout::{Layout, read_text, write_private};
+
+/// Longest wait for another command that changes the same installation.
+const CHANGE_LIMIT: Duration = Duration::from_secs(15);
+/// Longest wait for the vault's answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Held while policy, keys or logins are read, changed and written back.
+pub struct Changing {
+    _file: std::fs::File,
+}
+
+/// The vault's word that it did not do what it was told.
+#[derive(Debug)]
+struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "the vault refused: {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// An installation on disk.
 pub struct Installation {
@@ -24,6 +47,26 @@ impl Installation {
     pub fn open(layout: Layout) -> anyhow::Result<Self> {
         let config = Config::load(&layout)?;
         Ok(Self { layout, config })
+    }
+
+    /// Waits until no other command changes this installation, and keeps others waiting.
+    pub fn changing(&self) -> anyhow::Result<Changing> {
+        self.layout.create()?;
+        let path = self.layout.change_lock();
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+        let deadline = Instant::now() + CHANGE_LIMIT;
+        while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            anyhow::ensure!(Instant::now() < deadline, "another command is changing {}", path.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Changing { _file: file })
+    }
+
+    /// Whether policy.toml reads `text`; a file that is not there contradicts nothing.
+    pub fn policy_file_is(&self, text: &str) -> bool {
+        let path = self.layout.policy();
+        !path.exists() || std::fs::read_to_string(path).is_ok_and(|found| found == text)
     }
 
     /// The root secret; made at the first call.
@@ -68,23 +111,44 @@ impl Installation {
     }
 
     /// Puts the policy `text` in force: reseals the keys under it and tells the running vault.
+    /// Edits of policy.toml that are not in force are not overwritten.
     pub fn apply_policy(&self, text: &str, change: Change) -> anyhow::Result<Policy> {
         let new = parse_policy(text)?;
         let root = self.root_secret()?;
         let (store, old) = self.store()?;
+        anyhow::ensure!(
+            self.policy_file_is(store.policy()) || self.policy_file_is(text),
+            "{} has changes that are not in force; put them in force with `seawall policy apply`, or take \
+             them back, first",
+            self.layout.policy().display()
+        );
         let resealed = store.reseal(&root, &old.hash(), text, &new.hash())?;
         self.put_in_force(&resealed, &new, change)?;
         write_private(&self.layout.policy(), text.as_bytes())?;
         Ok(new)
     }
 
-    /// Writes `store` and has the running vault take it. If the vault refuses, the old one stays.
+    /// Writes `store` and has the running vault take it. If the vault refuses, the old one stays; if
+    /// it does not answer, the new one is what it takes at its next start.
     pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: Change) -> anyhow::Result<()> {
         let path = self.layout.trade_store();
         let before = std::fs::read(&path).ok();
         let text = store.to_json();
+        let command = AdminCommand::Load { store: text.clone(), change };
+        let length = serde_json::to_vec(&command)?.len();
+        anyhow::ensure!(
+            length <= protocol::line::MAX_LINE,
+            "policy and keys together take {length} bytes; the vault takes {} at most",
+            protocol::line::MAX_LINE
+        );
         write_private(&path, text.as_bytes())?;
-        if let Err(error) = self.tell_vault(&AdminCommand::Load { store: text, change }) {
+        if let Err(error) = self.tell_vault(&command) {
+            if !error.is::<Refused>() {
+                return Err(error.context(
+                    "the change is on disk, but whether the running vault took it is not known; \
+                     see `seawall status`, and give the command again",
+                ));
+            }
             if let Some(before) = before {
                 write_private(&path, &before)?;
             }
@@ -114,11 +178,20 @@ impl Installation {
     /// Sends a command to the vault if it runs. Without one, the change takes effect when it
     /// starts; the record of it is made then.
     pub fn tell_vault(&self, command: &AdminCommand) -> anyhow::Result<Option<AdminReply>> {
+        self.tell_vault_within(command, ANSWER_LIMIT)
+    }
+
+    /// The same with a limit of the caller's.
+    pub fn tell_vault_within(
+        &self,
+        command: &AdminCommand,
+        limit: Duration,
+    ) -> anyhow::Result<Option<AdminReply>> {
         match LineClient::connect(&self.layout.admin_socket()) {
             Ok(mut client) => {
-                client.set_timeout(std::time::Duration::from_secs(10))?;
+                client.set_timeout(limit)?;
                 match client.call(command).context("the vault did not answer")? {
-                    AdminReply::Error { error } => anyhow::bail!("the vault refused: {}", error.message),
+                    AdminReply::Error { error } => Err(Refused(error.message).into()),
                     reply => Ok(Some(reply)),
                 }
             }

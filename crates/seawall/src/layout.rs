@@ -76,6 +76,9 @@ impl Layout {
     pub fn lock(&self) -> PathBuf {
         self.data.join("up.lock")
     }
+    pub fn change_lock(&self) -> PathBuf {
+        self.data.join("change.lock")
+    }
     pub fn addresses(&self) -> PathBuf {
         self.run.join("addresses.json")
     }

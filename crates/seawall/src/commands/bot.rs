@@ -50,9 +50,15 @@ pub enum Command {
 pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
     let installation = Installation::open(layout)?;
     match command {
-        Command::Add { name, venue, account, json } => add(&installation, &name, venue, &account, json)?,
+        Command::Add { name, venue, account, json } => {
+            let _changing = installation.changing()?;
+            add(&installation, &name, venue, &account, json)?;
+        }
         Command::List { json } => list(&installation, json)?,
-        Command::Remove { name, venue } => remove(&installation, &name, venue)?,
+        Command::Remove { name, venue } => {
+            let _changing = installation.changing()?;
+            remove(&installation, &name, venue)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

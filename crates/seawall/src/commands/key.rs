@@ -90,6 +90,7 @@ fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> 
     check_account(installation, options)?;
     let (api_key, secret) = ask_for_key()?;
     check_permissions(installation, options, &api_key, &secret)?;
+    let _changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let root = installation.root_secret()?;
     let KeyOptions { venue, account, role } = options;
@@ -104,12 +105,14 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
     check_account(installation, &options.key)?;
     let (api_key, secret) = ask_for_key()?;
     check_permissions(installation, &options.key, &api_key, &secret)?;
+    let changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let root = installation.root_secret()?;
     let KeyOptions { venue, account, role } = &options.key;
     let new = store.rotate(&root, &policy.hash(), *venue, account, *role, &api_key, &secret, now())?;
     let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
     installation.put_in_force(&store, &policy, change)?;
+    drop(changing);
     say(format!("switched to {}", described(&new)));
     if !options.drop_now {
         say(format!("the old key is dropped in {} s", RETIREMENT.as_secs()));
@@ -120,6 +123,7 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
 
 /// Drops every replaced key of the same venue, account and role.
 fn drop_retiring(installation: &Installation, new: &KeyDescription) -> anyhow::Result<()> {
+    let _changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let old: Vec<KeyDescription> = store
         .descriptions()
@@ -137,6 +141,7 @@ fn drop_retiring(installation: &Installation, new: &KeyDescription) -> anyhow::R
 }
 
 fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
+    let _changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let key = store.remove(key_id)?;
     let change = Change { kind: "key".into(), text: format!("removed {}", described(&key)) };

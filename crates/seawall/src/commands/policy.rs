@@ -126,6 +126,7 @@ fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         say(format!("policy {} is in force", hex(&new.hash())));
         return Ok(ExitCode::SUCCESS);
     }
+    let _changing = installation.changing()?;
     let (_, old) = installation.store()?;
     let changes = old.diff(&new);
     let loosened: Vec<&str> = changes

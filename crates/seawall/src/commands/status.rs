@@ -67,6 +67,7 @@ fn to_json(
             vault.states.iter().map(|(account, state)| (account.to_string(), json!(state))).collect::<serde_json::Map<_, _>>()
         }),
         "lease": vault.map(|vault| &vault.lease),
+        "policy_file": policy_file(installation),
         "policy_hash": vault.map(|vault| &vault.policy_hash),
         "log": { "size": vault.map(|vault| vault.next_index), "durable": vault.map(|vault| vault.durable), "checkpoint": checkpoint },
         "decisions": vault.map(|vault| json!({
@@ -125,7 +126,7 @@ fn print(
         say(format!("trading     account {account} is {state}"));
     }
     say(format!("lease       {}", vault.lease));
-    say(format!("policy      {}", vault.policy_hash));
+    say(format!("policy      {} (policy.toml {})", vault.policy_hash, policy_file(installation)));
     say(format!(
         "log         {} records, {} durable, checkpoint {checkpoint}",
         vault.next_index, vault.durable
@@ -138,6 +139,15 @@ fn print(
             "key         {} {} account {} {}, {days} days old",
             key.key_id, key.venue, key.account, key.stage
         ));
+    }
+}
+
+/// How policy.toml stands to the policy in force.
+fn policy_file(installation: &Installation) -> &'static str {
+    match installation.store() {
+        Ok((store, _)) if installation.policy_file_is(store.policy()) => "is in force",
+        Ok(_) => "differs from the policy in force: `seawall policy apply`",
+        Err(_) => "cannot be compared: no policy is in force",
     }
 }
 

@@ -45,9 +45,8 @@ impl Addresses {
     /// What the running `up` wrote; `None` if none runs.
     pub fn read(layout: &Layout) -> Option<Self> {
         let text = std::fs::read_to_string(layout.addresses()).ok()?;
-        let addresses: Self = serde_json::from_str(&text).ok()?;
-        let pid = i32::try_from(addresses.up_pid).ok().and_then(rustix::process::Pid::from_raw)?;
-        rustix::process::test_kill_process(pid).is_ok().then_some(addresses)
+        // A killed `up` leaves the file behind, but not the lock.
+        crate::up::lock::Lock::is_held(layout).then(|| serde_json::from_str(&text).ok())?
     }
 
     /// Writes the file.

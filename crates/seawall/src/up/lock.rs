@@ -40,4 +40,10 @@ impl Lock {
         write!(file, "{}", std::process::id())?;
         Ok(Self { _file: file })
     }
+
+    /// Whether some process has it.
+    pub fn is_held(layout: &Layout) -> bool {
+        let Ok(file) = File::open(layout.lock()) else { return false };
+        flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+    }
 }

@@ -32,6 +32,8 @@ use crate::up::supervisor::{Health, Process, Recipe};
 
 /// Decisions shown at once.
 const SHOWN_ORDERS: usize = 40;
+/// Longest wait for the vault's status while the processes need looking after.
+const STATUS_LIMIT: Duration = Duration::from_millis(250);
 
 /// A paper account's key, as the paper venue issued it. Worth nothing anywhere else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +58,8 @@ pub struct Stack {
     processes: Vec<Process>,
     /// Where the paper venue was first reached; kept over its restarts.
     paper: Arc<Mutex<Option<paper::Addresses>>>,
+    /// Where the gateway was first reached; kept over its restarts, so that bots find it again.
+    gateway: Arc<Mutex<BTreeMap<Venue, SocketAddr>>>,
     demo: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
     demo_login: Option<StandIn>,
     addresses: Addresses,
@@ -71,15 +75,24 @@ impl Stack {
         if !installation.is_set_up() {
             set_up(&installation)?;
         }
-        let (_, policy) = installation.store()?;
+        let changing = installation.changing()?;
+        let (store, policy) = installation.store()?;
+        if !installation.policy_file_is(store.policy()) {
+            tracing::warn!(
+                "{} is not the policy in force; see `seawall policy diff`, then `seawall policy apply`",
+                installation.layout.policy().display()
+            );
+        }
         let demo = installation.config.demo.enabled && !no_demo && installation.config.is_paper(Venue::Bybit);
         let demo_login = if demo { demo_login(&installation, &policy)? } else { None };
         ensure_paper_keys(&installation)?;
+        drop(changing);
         let sockets = Arc::new(VaultSockets::bind(&installation)?);
         Ok(Self {
             installation,
             processes: Vec::new(),
             paper: Arc::new(Mutex::new(None)),
+            gateway: Arc::default(),
             demo: None,
             demo_login,
             addresses: Addresses::default(),
@@ -105,8 +118,10 @@ impl Stack {
         let bases = self.all_bases();
         self.launch(journal_recipe(&self.installation), keep_going)?;
         self.launch(vault_recipe(&self.installation, &self.sockets, &bases.vault), keep_going)?;
-        let said = self.launch(gateway_recipe(&self.installation, &bases.gateway), keep_going)?;
+        let recipe = gateway_recipe(&self.installation, &bases.gateway, &self.gateway);
+        let said = self.launch(recipe, keep_going)?;
         let bound: BTreeMap<Venue, SocketAddr> = serde_json::from_value(said)?;
+        lock(&self.gateway).clone_from(&bound);
         self.addresses.up_pid = std::process::id();
         self.addresses.gateway = bound.iter().map(|(venue, at)| (*venue, format!("http://{at}"))).collect();
         self.addresses.sign_socket = layout.sign_socket().display().to_string();
@@ -133,7 +148,7 @@ impl Stack {
     pub fn tend(&mut self) -> anyhow::Result<()> {
         let before = self.process_states();
         for process in &mut self.processes {
-            process.tend()?;
+            process.tend();
         }
         if self.process_states() != before {
             self.write_addresses()?;
@@ -201,9 +216,13 @@ impl Stack {
     }
 
     fn refresh_status(&mut self) {
-        let Ok(Some(AdminReply::Status(new))) = self.installation.tell_vault(&AdminCommand::Status) else {
+        // A vault that is away or stuck must not keep anyone from looking after the processes.
+        let is_ready = |process: &Process| process.name() == "vault" && *process.health() == Health::Ready;
+        if !self.processes.iter().any(is_ready) {
             return;
-        };
+        }
+        let asked = self.installation.tell_vault_within(&AdminCommand::Status, STATUS_LIMIT);
+        let Ok(Some(AdminReply::Status(new))) = asked else { return };
         if let Some(old) = self.status.take().filter(|old| old.pid != new.pid) {
             self.carried[0] += old.released;
             self.carried[1] += old.rejected;
@@ -400,8 +419,9 @@ fn paper_recipe(
     })
 }
 
-/// The key in use, and beside it one that may also withdraw: for trying what `key add` refuses.
-fn paper_accounts(key: &PaperKey) -> [paper::KeyConfig; 2] {
+/// The key in use, beside it one that may also withdraw, for trying what `key add` refuses, and one
+/// that may trade, for trying `key rotate`: the same secret, the API key with a letter behind it.
+fn paper_accounts(key: &PaperKey) -> [paper::KeyConfig; 3] {
     let with = |api_key: String, secret: String, permissions| paper::KeyConfig {
         name: key.account.to_string(),
         api_key,
@@ -412,11 +432,16 @@ fn paper_accounts(key: &PaperKey) -> [paper::KeyConfig; 2] {
     [
         with(key.api_key.clone(), key.secret.clone(), paper::Permissions::TRADE),
         with(format!("{}W", key.api_key), key.secret.clone(), everything),
+        with(format!("{}R", key.api_key), key.secret.clone(), paper::Permissions::TRADE),
     ]
 }
 
 /// The gateway's recipe.
-fn gateway_recipe(installation: &Installation, bases: &BTreeMap<Venue, Bases>) -> Recipe {
+fn gateway_recipe(
+    installation: &Installation,
+    bases: &BTreeMap<Venue, Bases>,
+    first: &Arc<Mutex<BTreeMap<Venue, SocketAddr>>>,
+) -> Recipe {
     let layout = installation.layout.clone();
     let venues = installation.config.gateway.iter().filter_map(|(venue, own)| {
         Some((*venue, gateway::VenueEndpoint { listen: own.listen, bases: bases.get(venue)?.clone() }))
@@ -426,9 +451,18 @@ fn gateway_recipe(installation: &Installation, bases: &BTreeMap<Venue, Bases>) -
         directory: layout.stand_ins(),
         venues: venues.collect(),
     };
+    let first = Arc::clone(first);
     Recipe {
         name: "gateway",
-        startup: Box::new(move || line(&config)),
+        startup: Box::new(move || {
+            let mut config = config.clone();
+            for (venue, address) in lock(&first).iter() {
+                if let Some(own) = config.venues.get_mut(venue) {
+                    own.listen = *address;
+                }
+            }
+            line(&config)
+        }),
         inherited: Vec::new(),
         log: layout.process_logs().join("gateway.log"),
     }

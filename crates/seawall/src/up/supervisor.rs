@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -20,8 +23,17 @@ const SETTLED: Duration = Duration::from_secs(30);
 const READY_LIMIT: Duration = Duration::from_secs(30);
 /// How long a process may take to stop after it was asked.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// Lines of its standard error kept for the screen and for the report of a failure.
+/// How often a process that ends while it starts for the first time is started again: what it
+/// needs may be held for a moment more by the process of an `up` that was killed.
+const FIRST_ATTEMPTS: u32 = 6;
+/// Lines of its standard error kept for the report of a failure.
 const KEPT_LINES: usize = 50;
+/// Words of readiness that may wait to be looked at.
+const KEPT_WORDS: usize = 8;
+/// Size at which a file of standard error is put aside, in bytes; one such file is kept.
+const MAX_ERROR_FILE: u64 = 4 * 1024 * 1024;
+/// How long the last lines of a process that ended may take to arrive.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// How to start one process.
 pub struct Recipe {
@@ -66,8 +78,9 @@ struct Running {
     lifeline: Option<ChildStdin>,
     since: Instant,
     ready: Receiver<serde_json::Value>,
-    errors: Receiver<String>,
-    recent_errors: VecDeque<String>,
+    /// The last lines of its standard error, and the thread that reads them.
+    errors: Arc<Mutex<VecDeque<String>>>,
+    errors_end: JoinHandle<()>,
 }
 
 impl Process {
@@ -101,39 +114,66 @@ impl Process {
         self.child.as_ref().map(|running| running.child.id())
     }
 
-    /// Starts it and waits until it says that it is ready; returns what it said.
+    /// Starts it and waits until it says that it is ready; returns what it said. One that ends
+    /// meanwhile is started again a few times.
     ///
     /// `keep_going` is asked now and then; `false` gives up.
     pub fn start(&mut self, keep_going: &dyn Fn() -> bool) -> anyhow::Result<serde_json::Value> {
-        self.spawn()?;
+        let name = self.recipe.name;
         let deadline = Instant::now() + READY_LIMIT;
+        self.spawn()?;
         loop {
             if let Some(said) = self.poll_ready() {
                 return Ok(said);
             }
             if let Some(status) = self.poll_exit() {
-                anyhow::bail!("{} ended while starting: {status}", self.recipe.name);
+                anyhow::ensure!(self.restarts + 1 < FIRST_ATTEMPTS, "{name} ended while starting: {status}");
+                tracing::warn!(process = name, %status, "ended while starting; trying again");
             }
-            anyhow::ensure!(keep_going(), "stopped while {} was starting", self.recipe.name);
-            anyhow::ensure!(Instant::now() < deadline, "{} did not become ready in time", self.recipe.name);
+            self.restart_if_due();
+            anyhow::ensure!(keep_going(), "stopped while {name} was starting");
+            anyhow::ensure!(Instant::now() < deadline, "{name} did not become ready in time");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
     /// Looks after the process once: notices its end, waits out the pause, starts it again.
     /// Returns what it said if it became ready just now.
-    pub fn tend(&mut self) -> anyhow::Result<Option<serde_json::Value>> {
+    pub fn tend(&mut self) -> Option<serde_json::Value> {
         if let Some(said) = self.poll_ready() {
-            return Ok(Some(said));
+            return Some(said);
         }
         if let Some(status) = self.poll_exit() {
             tracing::warn!(process = self.recipe.name, %status, "ended; will be restarted");
         }
-        if self.child.is_none() && self.resume_at.is_some_and(|at| at <= Instant::now()) {
-            self.restarts += 1;
-            self.spawn()?;
+        if self.health == Health::Starting
+            && let Some(running) = &mut self.child
+            && running.since.elapsed() > READY_LIMIT
+        {
+            tracing::error!(process = self.recipe.name, "did not become ready in time and is killed");
+            drop(running.child.kill());
         }
-        Ok(None)
+        self.restart_if_due();
+        None
+    }
+
+    /// Starts it again if its pause is over. What stands in the way may be gone after another pause.
+    fn restart_if_due(&mut self) {
+        if self.child.is_some() || self.resume_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        self.restarts += 1;
+        if let Err(error) = self.spawn() {
+            tracing::error!(process = self.recipe.name, error = format!("{error:#}"), "cannot be started");
+            self.last_exit = Some(format!("{error:#}"));
+            self.pause_before_restart();
+        }
+    }
+
+    fn pause_before_restart(&mut self) {
+        self.health = Health::Waiting;
+        self.resume_at = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
     /// Closes its standard input, which asks it to stop, and ends it if it does not.
@@ -145,7 +185,7 @@ impl Process {
         let deadline = Instant::now() + STOP_LIMIT;
         while Instant::now() < deadline {
             if let Ok(Some(status)) = running.child.try_wait() {
-                self.last_exit = Some(describe(status, &mut running));
+                self.last_exit = Some(describe(status, &running));
                 return;
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -178,11 +218,12 @@ impl Process {
         lifeline.write_all(&startup).and_then(|()| lifeline.flush()).ok();
         let stdout = child.stdout.take().context("standard output is piped")?;
         let stderr = child.stderr.take().context("standard error is piped")?;
-        let (ready_in, ready) = sync_channel(KEPT_LINES);
-        let (errors_in, errors) = sync_channel(KEPT_LINES);
+        let (ready_in, ready) = sync_channel(KEPT_WORDS);
         std::thread::spawn(move || forward_ready(stdout, &ready_in));
         let log = self.recipe.log.clone();
-        std::thread::spawn(move || forward_errors(stderr, &log, &errors_in));
+        let errors = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = Arc::clone(&errors);
+        let errors_end = std::thread::spawn(move || forward_errors(stderr, &log, &kept));
         self.health = Health::Starting;
         self.resume_at = None;
         self.child = Some(Running {
@@ -191,7 +232,7 @@ impl Process {
             since: Instant::now(),
             ready,
             errors,
-            recent_errors: VecDeque::new(),
+            errors_end,
         });
         Ok(())
     }
@@ -205,14 +246,12 @@ impl Process {
     fn poll_exit(&mut self) -> Option<String> {
         let running = self.child.as_mut()?;
         let status = running.child.try_wait().ok().flatten()?;
-        let mut running = self.child.take()?;
-        let text = describe(status, &mut running);
+        let running = self.child.take()?;
+        let text = describe(status, &running);
         if running.since.elapsed() >= SETTLED {
             self.pause = SHORTEST_PAUSE;
         }
-        self.resume_at = Some(Instant::now() + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.health = Health::Waiting;
+        self.pause_before_restart();
         self.last_exit = Some(text.clone());
         Some(text)
     }
@@ -237,15 +276,13 @@ fn with_inherited<T>(descriptors: &[i32], spawn: impl FnOnce() -> std::io::Resul
     outcome
 }
 
-fn describe(status: ExitStatus, running: &mut Running) -> String {
-    // The reader may be a moment behind the exit; what it has by now is what there is to show.
-    while let Ok(line) = running.errors.recv_timeout(Duration::from_millis(50)) {
-        if running.recent_errors.len() == KEPT_LINES {
-            running.recent_errors.pop_front();
-        }
-        running.recent_errors.push_back(line);
+fn describe(status: ExitStatus, running: &Running) -> String {
+    // The reader may be a moment behind the exit; what it has by then is what there is to show.
+    let deadline = Instant::now() + LAST_WORDS;
+    while !running.errors_end.is_finished() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
     }
-    match running.recent_errors.back() {
+    match running.errors.lock().unwrap_or_else(PoisonError::into_inner).back() {
         Some(line) => format!("{status}: {line}"),
         None => status.to_string(),
     }
@@ -264,13 +301,23 @@ fn forward_ready(stdout: impl std::io::Read, to: &SyncSender<serde_json::Value>)
     }
 }
 
-fn forward_errors(stderr: impl std::io::Read, log: &std::path::Path, to: &SyncSender<String>) {
-    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(log).ok();
+fn forward_errors(stderr: impl std::io::Read, log: &Path, kept: &Mutex<VecDeque<String>>) {
+    let open = || std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(log).ok();
+    let mut file = open();
+    let mut size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |found| found.len());
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        if size > MAX_ERROR_FILE {
+            drop(std::fs::rename(log, log.with_extension("log.old")));
+            (file, size) = (open(), 0);
+        }
         if let Some(file) = &mut file {
             drop(writeln!(file, "{line}"));
+            size += line.len() as u64 + 1;
         }
-        // Full or closed only means that nobody looks; the file has the line.
-        drop(to.try_send(line));
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == KEPT_LINES {
+            kept.pop_front();
+        }
+        kept.push_back(line);
     }
 }
