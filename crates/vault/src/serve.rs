@@ -1,7 +1,7 @@
 //! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
 //!
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
-//! the journal, sign their leaves while it syncs, then let out what has become durable.
+//! the journal, let out what may leave, then sign the new records' leaves while the journal syncs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
