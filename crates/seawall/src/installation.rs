@@ -1,5 +1,6 @@
 //! One installation: its folder, its wiring, its secrets at rest, and the changes to them.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -53,7 +54,8 @@ impl Installation {
     pub fn changing(&self) -> anyhow::Result<Changing> {
         self.layout.create()?;
         let path = self.layout.change_lock();
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.with_context(|| format!("cannot open {}", path.display()))?;
         let deadline = Instant::now() + CHANGE_LIMIT;
         while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {

@@ -103,7 +103,8 @@ impl Keys {
     fn secret(&self, algorithm: Algorithm) -> SecretText {
         let pem = |der: &[u8]| {
             let text = base64::engine::general_purpose::STANDARD.encode(der);
-            SecretText::new(format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"))
+            let label = "PRIVATE KEY";
+            SecretText::new(format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n"))
         };
         match algorithm {
             Algorithm::Hmac => SecretText::new(self.hmac.clone()),

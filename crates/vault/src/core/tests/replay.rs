@@ -17,6 +17,7 @@ enum Event {
     Nonsense,
     State { state: TradingState, only_main: bool },
     Report { number: u64, closed: bool },
+    Listed { below: u64, open: Vec<u64> },
     Mark { price: u32 },
     Clock { ms: i64 },
     Policy { tight: bool },
@@ -33,6 +34,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Nonsense),
         1 => (state, any::<bool>()).prop_map(|(state, only_main)| Event::State { state, only_main }),
         3 => (0..20_u64, any::<bool>()).prop_map(|(number, closed)| Event::Report { number, closed }),
+        1 => (0..30_u64, prop::collection::vec(0..20_u64, 0..4))
+            .prop_map(|(below, open)| Event::Listed { below, open }),
         2 => (59_000..61_000_u32).prop_map(|price| Event::Mark { price }),
         3 => (-2_000..40_000_i64).prop_map(|ms| Event::Clock { ms }),
         1 => any::<bool>().prop_map(|tight| Event::Policy { tight }),
@@ -79,6 +82,13 @@ fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
             assert!(!bench.gateway(&format!(
                 r#"{{"report":{{"account":"main","order_number":{number},"venue_order_id":"v{number}","event":"{event}"}}}}"#
             )));
+        }
+        Event::Listed { below, open } => {
+            let open: Vec<String> = open.iter().map(|number| format!("v{number}")).collect();
+            let line = serde_json::json!({
+                "listed": { "account": "main", "market": "linear", "below": below, "open": open },
+            });
+            assert!(!bench.gateway(&line.to_string()));
         }
         Event::Mark { price } => {
             let at = bench.now;
@@ -238,4 +248,41 @@ fn reports_without_a_decision_make_a_record_of_their_own() {
     assert!(bench.core.heard.is_empty());
     bench.gateway(r#"{"report":{"account":"nowhere","order_number":0,"event":"closed"}}"#);
     assert!(!bench.core.heard.contains_key(&name("nowhere")));
+}
+
+#[test]
+fn what_was_approved_but_not_signed_is_not_counted_after_a_restart_either() {
+    let mut bench = Bench::new();
+    let policy = Policy::parse(POLICY).expect("a policy");
+    let without_keys = SealedStore::new(POLICY, &policy.hash());
+    bench.core = core(&bench.root, &without_keys, Durability::Disk);
+    assert_eq!(bench.ask(&small())["error"]["code"], "no_key");
+    let (body, detail) = bench.log.remove(0);
+    let body = Body::decode(&body).expect("a body");
+    let past = past(&body, &detail).expect("a detail");
+    let mut fresh = core(&bench.root, &bench.store, Durability::Disk);
+    fresh.restore(&body, past);
+    assert_eq!(fresh.states[&name("main")].digest(), body.state_digest);
+}
+
+#[test]
+fn listings_fit_the_records_that_hold_them() {
+    let mut bench = Bench::new();
+    bench.ask(&small());
+    let open: Vec<String> = (0..1500).map(|number| format!("{number:036}")).collect();
+    let listing = serde_json::json!({
+        "listed": { "account": "main", "market": "linear", "below": 0, "open": open },
+    });
+    let report =
+        r#"{"report":{"account":"main","order_number":0,"venue_order_id":"v","event":"acknowledged"}}"#;
+    for _ in 0..20 {
+        for _ in 0..100 {
+            bench.gateway(report);
+        }
+        bench.gateway(&listing.to_string());
+    }
+    bench.ask(&small());
+    let longest = bench.log.iter().map(|(_, detail)| detail.len()).max().expect("records");
+    assert!(longest > 40_000, "something was heard: {longest}");
+    assert!(longest < protocol::journal::MAX_DETAIL, "{longest}");
 }

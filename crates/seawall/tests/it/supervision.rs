@@ -1,0 +1,108 @@
+//! Each process is killed in turn; trading goes on and the log is whole.
+
+use rustix::process::Signal;
+
+use crate::support::{Bot, Installation, signal, wait_until};
+
+fn survives(name: &str, times: usize) {
+    let installation = Installation::new();
+    let up = installation.up(&[]);
+    let mut bot = Bot::add(&installation, "mine");
+    let gateway = up.gateway();
+    for _ in 0..times {
+        bot.trades();
+        let pid = up.processes()[name];
+        signal(pid, Signal::KILL);
+        up.wait_for_restart(name, pid);
+        bot.trades();
+    }
+    assert_eq!(up.gateway(), gateway, "bots find it where it was");
+    let status = installation.json(&["status", "--json"]);
+    let process = status["processes"].as_array().expect("a list").iter().find(|one| one["name"] == name);
+    assert_eq!(process.expect("it is there")["restarts"], times);
+    let summary = up.end(Signal::TERM);
+    assert_eq!(summary["verified"], true, "{summary}");
+    let verified = installation.verify();
+    assert_eq!(verified["records"], verified["covered"], "the last checkpoint covers everything");
+}
+
+#[test]
+fn the_vault_may_die() {
+    survives("vault", 3);
+}
+
+#[test]
+fn the_journal_may_die() {
+    survives("journal", 3);
+}
+
+#[test]
+fn the_gateway_may_die() {
+    survives("gateway", 2);
+}
+
+#[test]
+fn the_paper_venue_may_die() {
+    survives("paper", 2);
+}
+
+#[test]
+fn a_process_that_dies_again_and_again_is_given_longer_pauses() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let started = std::time::Instant::now();
+    for _ in 0..4 {
+        let pid = up.processes()["journal"];
+        signal(pid, Signal::KILL);
+        up.wait_for_restart("journal", pid);
+    }
+    // 100 + 200 + 400 + 800 ms.
+    assert!(started.elapsed() >= std::time::Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+}
+
+#[test]
+fn while_the_journal_stands_still_nothing_leaves_and_a_halt_is_heard() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    bot.trades();
+    let journal = up.processes()["journal"];
+    signal(journal, Signal::STOP);
+    let waiting = std::thread::spawn(move || {
+        let reply = bot.order();
+        (bot, reply)
+    });
+    wait_until("the order to wait in the vault", || {
+        let status = installation.json(&["status", "--json"]);
+        status["log"]["size"].as_u64() > status["log"]["durable"].as_u64()
+    });
+    // The command waits for its record to be durable; the state changes at once.
+    let mut halt = installation
+        .command(&["halt", "--why", "test"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    wait_until("the halt to be in force", || {
+        installation.json(&["status", "--json"])["trading_state"]["main"] == "halted"
+    });
+    assert!(!waiting.is_finished(), "a signature left before its record was durable");
+    signal(journal, Signal::CONT);
+    let (mut bot, reply) = waiting.join().expect("no panic");
+    assert_eq!(reply.expect("a reply")["retCode"], 0, "signed before the halt");
+    assert!(halt.wait().expect("ours").success());
+    assert_ne!(bot.order().expect("a reply")["retCode"], 0);
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+}
+
+#[test]
+fn a_fault_that_stays_ends_up_with_the_reason() {
+    let installation = Installation::new();
+    installation.ok(&["init"]);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let config = installation.text("seawall.toml").replace("7811", &port.to_string()).replace("7810", "0");
+    std::fs::write(installation.path("seawall.toml"), config).expect("writable");
+    let said = installation.fails(&["up", "--for", "1s"]);
+    assert!(said.contains("gateway") && said.contains(&port.to_string()), "{said}");
+}
