@@ -132,10 +132,10 @@ impl Installation {
     }
 
     /// The key of an account at the paper venue.
-    pub(crate) fn paper_key(&self, venue: &str) -> (String, String) {
+    pub(crate) fn paper_key(&self, account: &str) -> (String, String) {
         let issued: Value = serde_json::from_str(&self.text("paper-accounts.json")).expect("JSON");
-        let issued = issued.as_array().expect("a list").iter().find(|key| key["venue"] == venue);
-        let key = issued.expect("a key of the venue");
+        let issued = issued.as_array().expect("a list").iter().find(|key| key["account"] == account);
+        let key = issued.expect("a key of the account");
         let text = |name: &str| key[name].as_str().expect("text").to_owned();
         (text("api_key"), text("secret"))
     }
