@@ -26,7 +26,7 @@ fn what_cannot_be_decoded_is_a_denial_that_names_the_field() {
     let withdrawal = r#"{"bot":"demo","account":"main","http":{"method":"POST","target":"/v5/asset/withdraw/create","headers":[["X-BAPI-API-KEY","k"],["X-BAPI-SIGN","0000000000000000000000000000000000000000000000000000000000000000"],["X-BAPI-RECV-WINDOW","5000"],["X-BAPI-TIMESTAMP","1772600000000"]],"body":"{\"coin\":\"BTC\"}"}}"#;
     bench.gateway(withdrawal);
     let reply = bench.sync().remove(0);
-    assert_eq!(codes(&reply), ["not_decoded"], "{reply}");
+    assert_eq!(codes(&reply), ["not_signable"], "{reply}");
     assert_eq!(bench.log.len(), 2, "both are in the log");
 }
 
