@@ -1,4 +1,4 @@
-"""The examples of docs/protocol.md do what the page says, as they stand there."""
+"""The examples of docs/protocol.md and README.md do what the pages say, as they stand there."""
 
 import json
 import re
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs/protocol.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/protocol.md"
 BLOCK = re.compile(r"<!-- tested: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
@@ -45,3 +46,31 @@ def test_an_example_gets_its_order_signed(language, tmp_path, sign_socket, bybit
     assert reply["request"]["url"].endswith("/v5/order/create")
     order = json.loads(reply["request"]["body"])
     assert (order["qty"], order["price"], order["timeInForce"]) == ("0.001", "50000", "PostOnly")
+
+
+def readme_block(beginning):
+    """The one Python block of the README that begins so."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if block.startswith(beginning)]
+    return block
+
+
+def test_the_readmes_ccxt_bot_places_its_order(bybit, tmp_path):
+    code = readme_block("import ccxt")
+    assert code.count('"http://127.0.0.1:7811"') == 1 and code.count('"..."') == 2
+    code = code.replace("http://127.0.0.1:7811", bybit.url)
+    code = code.replace('"..."', repr(bybit.key), 1).replace('"..."', repr(bybit.secret), 1)
+    source = tmp_path / "bot.py"
+    source.write_text(code + '\nfor order in exchange.fetch_open_orders("BTC/USDT:USDT"):\n    print(order["price"])\n'
+                      '    exchange.cancel_order(order["id"], order["symbol"])\n')
+    done = subprocess.run([sys.executable, source], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["50000.0"]
+
+
+def test_the_readmes_raw_bot_gets_its_order_signed(taker, sign_socket, tmp_path):
+    code = readme_block("import json, socket")
+    assert code.count('"..."') == 1 and code.count('"grid-1"') == 1
+    source = tmp_path / "bot.py"
+    source.write_text(code.replace('"..."', repr(sign_socket)).replace('"grid-1"', repr(taker.bot)))
+    done = subprocess.run([sys.executable, source], capture_output=True, text=True, timeout=20, check=True)
+    assert json.loads(done.stdout)["status"] == "approved"

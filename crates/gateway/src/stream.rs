@@ -142,6 +142,9 @@ where
                 // Pings are answered by the library on each side by itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
                 Some(Ok(Message::Text(text))) => {
+                    if conversation.is_revoked() {
+                        break;
+                    }
                     conversation.overhear(&text);
                     to_bot.send(Message::Text(conversation.shown(text))).await
                 }
@@ -245,6 +248,11 @@ impl Conversation {
     fn current_login(&self) -> Option<StandIn> {
         let login = self.login.as_ref()?;
         self.endpoint.logins.find(self.endpoint.venue, &login.api_key)
+    }
+
+    /// Whether this stream was logged in with a stand-in that has been revoked since.
+    fn is_revoked(&self) -> bool {
+        self.login.is_some() && self.current_login().is_none()
     }
 
     fn refuse(&self, unsigned: Option<&Unsigned>, kind: DenialKind, why: &str) -> Onward {

@@ -23,6 +23,8 @@ const HASH_DOMAIN: &[u8] = b"seawall policy v1\0";
 pub struct Policy {
     pub(crate) bots: BotAccess,
     pub(crate) accounts: BTreeMap<AccountName, Account>,
+    /// Made once: every record names it.
+    hash: [u8; 32],
 }
 
 /// The rules of one account. Each field is a rule that holds its own limit.
@@ -60,6 +62,13 @@ pub struct SymbolLimits {
 }
 
 impl Policy {
+    pub(crate) fn new(bots: BotAccess, accounts: BTreeMap<AccountName, Account>) -> Self {
+        let mut policy = Self { bots, accounts, hash: [0; 32] };
+        policy.hash =
+            Sha256::new().chain_update(HASH_DOMAIN).chain_update(policy.canonical()).finalize().into();
+        policy
+    }
+
     /// Reads a policy file.
     ///
     /// # Errors
@@ -78,8 +87,8 @@ impl Policy {
 
     /// SHA-256 of the canonical bytes, under its own domain.
     #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::new().chain_update(HASH_DOMAIN).chain_update(self.canonical()).finalize().into()
+    pub const fn hash(&self) -> [u8; 32] {
+        self.hash
     }
 
     /// The rules of an account.
@@ -115,7 +124,7 @@ impl Policy {
 
     /// Every field with its path.
     pub(crate) fn values(&self) -> BTreeMap<Path, Value> {
-        let Self { bots, accounts } = self;
+        let Self { bots, accounts, hash: _ } = self;
         let mut all = BTreeMap::from([(vec!["version".to_owned()], Value::Count(VERSION))]);
         for (name, bot) in &bots.bots {
             all.insert(path(&["bots", name.as_str(), "accounts"]), Value::words(&bot.accounts));

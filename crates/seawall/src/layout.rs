@@ -1,7 +1,7 @@
 //! Where everything of one installation lies.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -34,6 +34,7 @@ impl Layout {
     pub fn create(&self) -> anyhow::Result<()> {
         for path in [&self.data, &self.run, &self.keys_dir(), &self.process_logs()] {
             make_private_dir(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+            check_private_dir(path)?;
         }
         Ok(())
     }
@@ -118,6 +119,26 @@ fn run_dir(data: &Path) -> PathBuf {
 
 fn make_private_dir(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Refuses a folder that another user made first or may write to: under a temporary directory
+/// anyone could have guessed its name.
+fn check_private_dir(path: &Path) -> anyhow::Result<()> {
+    let found = std::fs::symlink_metadata(path).with_context(|| format!("{}", path.display()))?;
+    let own = protocol::peer::Peer::own_uid();
+    anyhow::ensure!(found.is_dir(), "{} is not a folder; choose another with --data-dir", path.display());
+    anyhow::ensure!(
+        found.uid() == own,
+        "{} belongs to user {}, this is user {own}; choose another folder with --data-dir",
+        path.display(),
+        found.uid()
+    );
+    anyhow::ensure!(
+        found.mode() & 0o022 == 0,
+        "{} may be changed by other users; chmod 0700 {0}",
+        path.display()
+    );
+    Ok(())
 }
 
 /// Writes `bytes` to `path` so that a crash leaves the old file or the new one, never half of

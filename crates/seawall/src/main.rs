@@ -101,7 +101,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status(options) => commands::status::run(layout, &options),
         Command::Halt(options) => commands::state::halt(layout, options),
         Command::Resume(options) => commands::state::resume(layout, options),
-        Command::Bench(options) => bench::run(&options),
+        Command::Bench(options) => bench::run(&layout, &options),
         Command::Process { .. } => unreachable!("handled above"),
     }
 }

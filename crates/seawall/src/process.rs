@@ -1,4 +1,4 @@
-//! The supervised processes: `seawall process NAME`, started by `seawall up` alone.
+//! The supervised processes: `seawall process NAME`, started by `seawall up` and `seawall bench`.
 //!
 //! Each reads one line of JSON from standard input (everything it needs, secrets included),
 //! prints one line of JSON when it is ready, and stops when standard input ends.
@@ -28,6 +28,8 @@ pub enum ProcessName {
     Journal,
     Gateway,
     Paper,
+    /// The floor that `seawall bench` compares with.
+    BareSigner,
 }
 
 /// What the vault process is told.
@@ -65,6 +67,7 @@ pub fn run(name: ProcessName) -> anyhow::Result<()> {
         ProcessName::Journal => run_journal(),
         ProcessName::Gateway => run_gateway(),
         ProcessName::Paper => run_paper(),
+        ProcessName::BareSigner => run_bare_signer(),
     }
 }
 
@@ -106,6 +109,15 @@ fn run_paper() -> anyhow::Result<()> {
     let config: paper::Config = startup()?;
     block_on(paper::run(config, |addresses| announce(&addresses), ended()))?;
     Ok(())
+}
+
+fn run_bare_signer() -> anyhow::Result<()> {
+    let startup: crate::bench::BareStartup = startup()?;
+    std::thread::spawn(|| {
+        wait_for_end();
+        std::process::exit(0);
+    });
+    crate::bench::run_bare(&startup, || announce(&serde_json::Value::Null))
 }
 
 /// Reads the first line of standard input, byte by byte so that nothing behind it is taken.

@@ -3,11 +3,17 @@
 use std::io::{self, Read as _, Write as _};
 
 use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
 use protocol::line::LineBuffer;
 use protocol::peer::Peer;
 
 /// Most bytes that may wait for a caller who does not read; more ends the connection.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
+
+/// What the event loop has to tell of a stream.
+pub(crate) fn interest(awaits_room: bool) -> Interest {
+    if awaits_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
+}
 
 /// Which socket a connection came in by, and with it what it may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,9 @@ pub(crate) struct Connection {
     pub(crate) input: LineBuffer,
     output: Vec<u8>,
     written: usize,
+    /// Whether the event loop tells when the kernel takes more. Only while something waits for that:
+    /// otherwise the vault would be woken each time the caller reads.
+    awaits_room: bool,
     /// The caller sends no more; what is due to it still goes out.
     pub(crate) ended: bool,
     /// The kernel may hold more bytes than were read.
@@ -45,6 +54,7 @@ impl Connection {
             input: LineBuffer::new(),
             output: Vec::new(),
             written: 0,
+            awaits_room: false,
             ended: false,
             readable: true,
             in_flight: 0,
@@ -80,8 +90,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes as much as the kernel takes.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Writes as much as the kernel takes, and has the event loop tell when it takes the rest.
+    pub(crate) fn flush(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.write()?;
+        let left = !self.output.is_empty();
+        if left != self.awaits_room {
+            registry.reregister(&mut self.stream, token, interest(left))?;
+            self.awaits_room = left;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         while self.written < self.output.len() {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(count) => self.written += count,

@@ -298,8 +298,10 @@ impl Core {
 
     fn durable(&mut self, below: DurableBelow, out: &mut Vec<Output>) {
         self.durable = self.durable.max(below.index());
-        self.recorder.forget_below(self.durable);
+        self.recorder.note_durable(self.durable);
         self.release(self.window(), out);
+        // Only now: a reply names its record's leaf.
+        self.recorder.forget_durable();
     }
 
     /// Lets out, in order, everything that `below` covers.
@@ -320,7 +322,8 @@ impl Core {
 
     fn let_out(&mut self, to: CallerToken, durable: crate::ticket::Durable, out: &mut Vec<Output>) {
         let index = durable.index();
-        let released = durable.release(self.durable);
+        let leaf = self.recorder.leaf_hash(index).expect("a record is kept until its reply is out");
+        let released = durable.release(self.durable, leaf);
         self.counts.released += u64::from(released.signed);
         let line = match released.reply {
             ReleasedReply::Line(reply) => serde_json::to_vec(&reply),

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use mio::net::UnixStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use protocol::journal::{Reply, Request, Role, split};
 use protocol::peer::Peer;
 use transparency::Leaf;
 
+use crate::connection::interest;
 use crate::ticket::DurableBelow;
 
 /// Longest wait for the journal's answer while nothing else can be done.
@@ -24,6 +25,8 @@ pub(crate) struct JournalLink {
     input: Vec<u8>,
     output: Vec<u8>,
     written: usize,
+    /// As in [`crate::connection::Connection`].
+    awaits_room: bool,
     chunk: Box<[u8]>,
     welcome: Welcome,
 }
@@ -74,6 +77,7 @@ impl JournalLink {
             input: handshake.input,
             output: Vec::new(),
             written: 0,
+            awaits_room: false,
             chunk: vec![0; CHUNK].into(),
             welcome,
         })
@@ -137,7 +141,7 @@ impl JournalLink {
 
     /// Joins the event loop.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(&mut self.stream, token, interest(false))
     }
 
     pub(crate) fn queue_append(&mut self, index: u64, body: &[u8], detail: &[u8]) -> io::Result<()> {
@@ -150,8 +154,18 @@ impl JournalLink {
         Request::Leaf { sequence: index, leaf: &leaf }.encode(&mut self.output).map_err(io::Error::other)
     }
 
-    /// Writes as much as the kernel takes.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// Writes as much as the kernel takes, and has the event loop tell when it takes the rest.
+    pub(crate) fn flush(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.write()?;
+        let left = !self.output.is_empty();
+        if left != self.awaits_room {
+            registry.reregister(&mut self.stream, token, interest(left))?;
+            self.awaits_room = left;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         while self.written < self.output.len() {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(count) => self.written += count,

@@ -1,6 +1,7 @@
 //! Makes the record of each decision: body, chain, leaf.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 
 use keys::RecordKey;
 use protocol::sign::DenialText;
@@ -37,9 +38,21 @@ pub(crate) struct Unsynced {
     pub(crate) time: Timestamp,
     pub(crate) body: Vec<u8>,
     pub(crate) detail: Vec<u8>,
-    pub(crate) leaf: Leaf,
+    /// Signed while the journal syncs the body, or when somebody asks for it.
+    pub(crate) leaf: Option<Leaf>,
     /// Leaves below this index were handed over before this record: once it is durable, so are they.
     leaves_before: u64,
+}
+
+impl Unsynced {
+    fn signed_leaf(&mut self, key: &RecordKey) -> &Leaf {
+        let Self { leaf, body, .. } = self;
+        leaf.get_or_insert_with(|| {
+            let Ok(signed) =
+                Leaf::sign(body, &key.public_key(), |message| Ok::<_, Infallible>(key.sign(message)));
+            signed
+        })
+    }
 }
 
 /// Continues the chain of records in one epoch.
@@ -89,32 +102,41 @@ impl Recorder {
         let body = body.encode().expect("every text of a record was bounded when it came in");
         self.previous = Sha256::digest(&body).into();
         self.next += 1;
-        let leaf = self.leaf(&body);
-        let recorded = Recorded::new(index, leaf.hash(), id, verdict);
+        let recorded = Recorded::new(index, id, verdict);
         let frame = Output::Append { index, body: body.clone(), detail: detail.clone() };
         let leaves_before = self.leaves_sent;
+        let leaf = None;
         self.unsynced.push_back(Unsynced { index, time: heading.time, body, detail, leaf, leaves_before });
         (frame, recorded)
     }
 
     /// Takes over a durable record of an earlier epoch whose leaf was lost: this epoch signs it.
     pub(crate) fn adopt(&mut self, index: u64, body: &[u8]) {
-        let leaf = self.leaf(body);
         self.leaves_sent = self.leaves_sent.min(index);
         let leaves_before = self.leaves_sent;
         let body = body.to_vec();
-        let time = Timestamp::default();
+        let (time, leaf) = (Timestamp::default(), None);
         self.unsynced.push_back(Unsynced { index, time, body, detail: Vec::new(), leaf, leaves_before });
     }
 
     /// The leaves the journal has not been handed yet.
     pub(crate) fn leaves_to_send(&mut self) -> impl Iterator<Item = (u64, &Leaf)> {
-        let from = self.leaves_sent;
-        self.leaves_sent = self.next;
-        self.unsynced
-            .iter()
-            .filter(move |record| record.index >= from)
-            .map(|record| (record.index, &record.leaf))
+        let from = std::mem::replace(&mut self.leaves_sent, self.next);
+        self.leaves_from(from)
+    }
+
+    /// The leaves of the records from `from` on that are kept.
+    pub(crate) fn leaves_from(&mut self, from: u64) -> impl Iterator<Item = (u64, &Leaf)> {
+        let earlier = usize::try_from(from.saturating_sub(self.oldest_kept())).unwrap_or(usize::MAX);
+        let Self { unsynced, key, .. } = self;
+        unsynced.iter_mut().skip(earlier).map(|record| (record.index, record.signed_leaf(key)))
+    }
+
+    /// The hash of the leaf of record `index`, which is kept.
+    pub(crate) fn leaf_hash(&mut self, index: u64) -> Option<[u8; 32]> {
+        let at = usize::try_from(index.checked_sub(self.oldest_kept())?).ok()?;
+        let Self { unsynced, key, .. } = self;
+        unsynced.get_mut(at).map(|record| record.signed_leaf(key).hash())
     }
 
     /// Everything that waits was just handed over.
@@ -154,23 +176,18 @@ impl Recorder {
         }
     }
 
-    /// Takes note that records below `durable` are on disk, and forgets those whose leaves are too.
-    pub(crate) fn forget_below(&mut self, durable: u64) {
+    /// Takes note that records below `durable` are on disk.
+    pub(crate) fn note_durable(&mut self, durable: u64) {
         self.durable = self.durable.max(durable);
+    }
+
+    /// Forgets the records that are on disk with their leaves.
+    pub(crate) fn forget_durable(&mut self) {
+        let durable = self.durable;
         let newest = self.unsynced.iter().rfind(|record| record.index < durable);
         let Some(leaves_durable) = newest.map(|record| record.leaves_before) else { return };
         while self.unsynced.front().is_some_and(|record| record.index < leaves_durable) {
             self.unsynced.pop_front();
-        }
-    }
-
-    fn leaf(&self, body: &[u8]) -> Leaf {
-        let signed = Leaf::sign(body, &self.key.public_key(), |message| {
-            Ok::<_, std::convert::Infallible>(self.key.sign(message))
-        });
-        match signed {
-            Ok(leaf) => leaf,
-            Err(never) => match never {},
         }
     }
 

@@ -1,7 +1,7 @@
 //! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
 //!
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
-//! the journal, sign their leaves while it syncs, then let out what has become durable.
+//! the journal, let out what may leave, then sign the new records' leaves while the journal syncs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -18,7 +18,7 @@ use protocol::admin::AdminReply;
 use protocol::peer::Peer;
 use trading::Timestamp;
 
-use crate::connection::{Connection, Door};
+use crate::connection::{Connection, Door, interest};
 use crate::core::{CallerToken, Core, Input, Output};
 use crate::journal_link::JournalLink;
 use crate::recorder::Recorder;
@@ -156,7 +156,7 @@ impl Server {
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.readable |= event.is_readable() || event.is_read_closed();
-                    if event.is_writable() && connection.flush().is_err() {
+                    if event.is_writable() && connection.flush(self.poll.registry(), Token(id)).is_err() {
                         self.drop_connection(id);
                     }
                 }
@@ -196,8 +196,7 @@ impl Server {
             }
             let id = self.next_connection;
             self.next_connection += 1;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            if let Err(error) = self.poll.registry().register(&mut stream, Token(id), interest) {
+            if let Err(error) = self.poll.registry().register(&mut stream, Token(id), interest(false)) {
                 tracing::warn!(%error, "a caller could not be watched");
                 continue;
             }
@@ -257,16 +256,12 @@ impl Server {
         Ok(())
     }
 
-    /// Carries out what the core said: records first, then leaves, then replies.
+    /// Carries out what the core said: records first, so that the journal syncs while the rest is
+    /// done, then replies, because somebody waits for them, then leaves.
     fn settle(&mut self) -> io::Result<()> {
         let outputs = std::mem::take(&mut self.out);
+        self.hand_over(|journal, _| send_records(journal, &outputs));
         let mut touched = Vec::new();
-        if let Some(journal) = &mut self.journal {
-            let sent = send_records(journal, &outputs, self.core.recorder());
-            if let Err(error) = sent {
-                self.lose_journal(&error);
-            }
-        }
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
                 self.deliver(to, index, &line);
@@ -275,14 +270,27 @@ impl Server {
         }
         touched.dedup();
         for id in touched {
-            let finished =
-                self.connections.get_mut(&id).map(|caller| caller.flush().is_err() || caller.is_finished());
+            let finished = self
+                .connections
+                .get_mut(&id)
+                .map(|caller| caller.flush(self.poll.registry(), Token(id)).is_err() || caller.is_finished());
             if finished == Some(true) {
                 self.drop_connection(id);
             }
         }
         self.connections.retain(|_, caller| !caller.is_finished());
+        self.hand_over(send_leaves);
         Ok(())
+    }
+
+    /// Gives the journal what `queue` puts in line for it, if it is there.
+    fn hand_over(&mut self, queue: impl FnOnce(&mut JournalLink, &mut Recorder) -> io::Result<()>) {
+        let Some(journal) = &mut self.journal else { return };
+        let sent =
+            queue(journal, self.core.recorder()).and_then(|()| journal.flush(self.poll.registry(), JOURNAL));
+        if let Err(error) = sent {
+            self.lose_journal(&error);
+        }
     }
 
     fn deliver(&mut self, to: CallerToken, index: Option<u64>, line: &[u8]) {
@@ -318,7 +326,7 @@ impl Server {
 
     fn hear_journal(&mut self, event: &Event) -> io::Result<()> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
-        let heard = if event.is_writable() { journal.flush() } else { Ok(()) };
+        let heard = if event.is_writable() { journal.flush(self.poll.registry(), JOURNAL) } else { Ok(()) };
         match heard.and_then(|()| journal.durable_below()) {
             Ok(Some(below)) => {
                 self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
@@ -379,13 +387,11 @@ impl Server {
                 link.queue_append(record.index, &record.body, &record.detail)?;
             }
         }
-        for record in self.core.recorder().unsynced() {
-            if record.index >= welcome.first_without_leaf {
-                link.queue_leaf(record.index, &record.leaf)?;
-            }
+        for (index, leaf) in self.core.recorder().leaves_from(welcome.first_without_leaf) {
+            link.queue_leaf(index, leaf)?;
         }
         self.core.recorder().all_leaves_sent();
-        link.flush()?;
+        link.flush(self.poll.registry(), JOURNAL)?;
         self.journal = Some(link);
         Ok(())
     }
@@ -397,18 +403,21 @@ impl Server {
     }
 }
 
-/// Records first, so that the journal syncs while the rest is done; then their leaves.
-fn send_records(journal: &mut JournalLink, outputs: &[Output], recorder: &mut Recorder) -> io::Result<()> {
+fn send_records(journal: &mut JournalLink, outputs: &[Output]) -> io::Result<()> {
     for output in outputs {
         if let Output::Append { index, body, detail } = output {
             journal.queue_append(*index, body, detail)?;
         }
     }
-    journal.flush()?;
+    Ok(())
+}
+
+/// Signs what has no leaf yet; nobody waits for that.
+fn send_leaves(journal: &mut JournalLink, recorder: &mut Recorder) -> io::Result<()> {
     for (index, leaf) in recorder.leaves_to_send() {
         journal.queue_leaf(index, leaf)?;
     }
-    journal.flush()
+    Ok(())
 }
 
 /// Whether the parent has closed our standard input; anything it writes meanwhile is ignored.

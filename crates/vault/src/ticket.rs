@@ -51,7 +51,6 @@ pub(crate) enum Verdict {
 /// A decision whose record is on its way to the disk.
 pub struct Recorded {
     index: u64,
-    leaf_hash: [u8; 32],
     id: Option<Box<RawValue>>,
     verdict: Verdict,
 }
@@ -85,13 +84,8 @@ pub struct Durable {
 
 impl Recorded {
     /// Made by the recorder alone.
-    pub(crate) const fn new(
-        index: u64,
-        leaf_hash: [u8; 32],
-        id: Option<Box<RawValue>>,
-        verdict: Verdict,
-    ) -> Self {
-        Self { index, leaf_hash, id, verdict }
+    pub(crate) const fn new(index: u64, id: Option<Box<RawValue>>, verdict: Verdict) -> Self {
+        Self { index, id, verdict }
     }
 
     /// Index of its record.
@@ -116,9 +110,10 @@ impl Durable {
         self.recorded.index
     }
 
-    /// Lets it out: the reply for the caller. `durable` is what the reply says of the log.
-    pub(crate) fn release(self, durable: u64) -> Released {
-        let Recorded { index, leaf_hash, id, verdict } = self.recorded;
+    /// Lets it out: the reply for the caller. `durable` and `leaf_hash` are what the
+    /// reply says of the log and of the record.
+    pub(crate) fn release(self, durable: u64, leaf_hash: [u8; 32]) -> Released {
+        let Recorded { index, id, verdict } = self.recorded;
         let leaf = crate::hex(&leaf_hash);
         let record = RecordReference { index, leaf, durable };
         let signed = matches!(verdict, Verdict::Approved(_));

@@ -59,7 +59,7 @@ fn root(reader: &mut Reader<'_>, table: &dyn TableLike) -> Option<Policy> {
     let bots = reader.tables(&section, "bots", "[bots.NAME]").map(|tables| {
         tables.iter().filter_map(|named| bot(reader, named, &names)).collect::<BTreeMap<_, _>>()
     });
-    Some(Policy { bots: BotAccess { bots: bots? }, accounts: accounts?.into_iter().collect() })
+    Some(Policy::new(BotAccess { bots: bots? }, accounts?.into_iter().collect()))
 }
 
 fn bot(reader: &mut Reader<'_>, section: &Section<'_>, known: &BTreeSet<String>) -> Option<(BotName, Bot)> {

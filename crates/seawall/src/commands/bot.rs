@@ -108,7 +108,8 @@ fn add(
     json: bool,
 ) -> anyhow::Result<()> {
     let login = admit(installation, bot, venue, account)?;
-    let base_url = Addresses::read(&installation.layout).and_then(|addresses| addresses.gateway_url(venue));
+    let running = Addresses::read(&installation.layout).and_then(|addresses| addresses.gateway_url(venue));
+    let base_url = running.or_else(|| fixed_url(installation, venue));
     if json {
         say(serde_json::json!({
             "bot": login.bot, "venue": venue, "account": login.account,
@@ -125,6 +126,12 @@ fn add(
     ));
     say("The secret is a stand-in: it is worthless at the venue and is not shown again.");
     Ok(())
+}
+
+/// Where the gateway will be, if seawall.toml fixes its port.
+fn fixed_url(installation: &Installation, venue: Venue) -> Option<String> {
+    let listen = installation.config.gateway.get(&venue)?.listen;
+    (listen.port() != 0).then(|| format!("http://{listen}"))
 }
 
 fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {

@@ -271,3 +271,29 @@ fn judge_permissions(permissions: &KeyPermissions) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(change: impl FnOnce(&mut KeyPermissions)) -> Result<(), String> {
+        // What Bybit says of a key that may trade and is bound to an address.
+        let body = r#"{"retCode":0,"result":{"readOnly":0,"ips":["192.0.2.1"],"permissions":{"ContractTrade":["Order","Position"],"Spot":["SpotTrade"],"Wallet":[]}}}"#;
+        let mut permissions = venue::read_permissions(Venue::Bybit, body).expect("a reply of the venue");
+        change(&mut permissions);
+        judge_permissions(&permissions).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_key_that_may_only_trade_is_taken() {
+        assert_eq!(judged(|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn a_key_that_may_withdraw_transfer_or_something_unknown_is_refused() {
+        assert!(judged(|key| key.can_withdraw = true).is_err_and(|why| why.contains("withdraw")));
+        assert!(judged(|key| key.can_transfer = true).is_err_and(|why| why.contains("transfer")));
+        assert!(judged(|key| key.unknown = vec!["Gift".to_owned()]).is_err_and(|why| why.contains("Gift")));
+        assert!(judged(|key| key.can_trade = false).is_err_and(|why| why.contains("not trade")));
+    }
+}

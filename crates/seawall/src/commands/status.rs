@@ -71,7 +71,7 @@ fn to_json(
         "policy_hash": vault.map(|vault| &vault.policy_hash),
         "log": { "size": vault.map(|vault| vault.next_index), "durable": vault.map(|vault| vault.durable), "checkpoint": checkpoint },
         "decisions": vault.map(|vault| json!({
-            "approved": vault.approved, "denied": vault.denied, "released": vault.released, "errors": vault.errors,
+            "approved": vault.approved, "denied": vault.denied, "released": vault.released, "rejected": vault.rejected, "errors": vault.errors,
         })),
         "latency_us": vault.map(|vault| json!({
             "p50": vault.latency_us[0], "p99": vault.latency_us[1], "p999": vault.latency_us[2],

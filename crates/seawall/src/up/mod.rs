@@ -4,9 +4,9 @@ mod addresses;
 mod demo;
 mod lock;
 mod screen;
-mod stack;
+pub mod stack;
 mod summary;
-mod supervisor;
+pub mod supervisor;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

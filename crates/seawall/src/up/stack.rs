@@ -35,6 +35,11 @@ const SHOWN_ORDERS: usize = 40;
 /// Longest wait for the vault's status while the processes need looking after.
 const STATUS_LIMIT: Duration = Duration::from_millis(250);
 
+/// Name of the demonstration bot and of the account it trades.
+const DEMO: &str = "demo";
+/// What the demonstration bot may sign for in a day: more than it can at its default pace.
+const DEMO_BUDGET: &str = "10000000";
+
 /// A paper account's key, as the paper venue issued it. Worth nothing anywhere else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PaperKey {
@@ -45,7 +50,7 @@ pub struct PaperKey {
 }
 
 /// The sockets the vault listens on; bound once, so that callers never see it restart.
-struct VaultSockets {
+pub struct VaultSockets {
     sign: UnixListener,
     gateway: UnixListener,
     admin: UnixListener,
@@ -338,31 +343,43 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The embedded default: an account on each venue with the grid preset.
+/// The embedded default: an account on each venue with the grid preset, and one for the demonstration
+/// bot, so that its orders use up no budget of the others.
 fn set_up(installation: &Installation) -> anyhow::Result<()> {
     let text = if installation.layout.policy().exists() {
         read_text(&installation.layout.policy())?
     } else {
-        let first = Preset::Grid.text(Venue::Bybit, &AccountName::new("main")?);
-        let binance = AccountName::new("binance")?;
-        let both = policy::edit::add_account(&first, &binance, Venue::Binance, policy::presets::Preset::Grid)
-            .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?;
-        // Paper money: the demonstration would spend a sensible day's budget within a minute.
-        both.replace("\"20000\"", "\"50000000\"")
+        embedded_policy()?
     };
     installation.first_policy(&text).map(drop)
 }
 
-/// The demonstration bot's login on the first Bybit account; `None` if the policy has no such account.
+fn embedded_policy() -> anyhow::Result<String> {
+    let mut text = Preset::Grid.text(Venue::Bybit, &AccountName::new("main")?);
+    for (name, venue) in [("binance", Venue::Binance), (DEMO, Venue::Bybit)] {
+        text =
+            policy::edit::add_account(&text, &AccountName::new(name)?, venue, policy::presets::Preset::Grid)
+                .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?;
+    }
+    let mut document: toml_edit::DocumentMut = text.parse()?;
+    for field in ["notional_per_utc_day", "notional_rolling_24h"] {
+        document["accounts"][DEMO][field] = toml_edit::value(DEMO_BUDGET);
+    }
+    Ok(document.to_string())
+}
+
+/// The demonstration bot's login on its own account, or where there is none, on the first Bybit account;
+/// `None` if the policy has neither.
 fn demo_login(installation: &Installation, policy: &Policy) -> anyhow::Result<Option<StandIn>> {
-    let name = BotName::new("demo")?;
+    let name = BotName::new(DEMO)?;
     let directory = installation.directory()?;
     let own = |login: &&StandIn| login.bot == name && login.venue == Venue::Bybit;
     if let Some(login) = directory.stand_ins.iter().find(own) {
         return Ok(Some(login.clone()));
     }
-    let account = policy.accounts().find(|(_, account)| account.venue() == Venue::Bybit);
-    let Some((account, _)) = account else { return Ok(None) };
+    let on_bybit = || policy.accounts().filter(|(_, account)| account.venue() == Venue::Bybit);
+    let own_account = on_bybit().find(|(account, _)| account.as_str() == DEMO);
+    let Some((account, _)) = own_account.or_else(|| on_bybit().next()) else { return Ok(None) };
     bot::admit(installation, &name, Venue::Bybit, account).map(Some)
 }
 
@@ -487,7 +504,11 @@ pub fn journal_recipe(installation: &Installation) -> Recipe {
 }
 
 /// The vault's recipe. It reads the store anew at each start, so a restart takes what is in force.
-fn vault_recipe(installation: &Installation, sockets: &Arc<VaultSockets>, bases: &vault::BaseUrls) -> Recipe {
+pub fn vault_recipe(
+    installation: &Installation,
+    sockets: &Arc<VaultSockets>,
+    bases: &vault::BaseUrls,
+) -> Recipe {
     let layout = installation.layout.clone();
     let durability = installation.config.durability;
     let listeners = sockets.descriptors();
@@ -514,7 +535,7 @@ fn vault_recipe(installation: &Installation, sockets: &Arc<VaultSockets>, bases:
 }
 
 /// One line of JSON, wiped after use.
-fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+pub fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(serde_json::to_vec(value)?);
     text.push(b'\n');
     Ok(text)
@@ -522,7 +543,7 @@ fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 
 impl VaultSockets {
     /// Binds the three sockets; what a dead `up` left behind is replaced.
-    fn bind(installation: &Installation) -> anyhow::Result<Self> {
+    pub fn bind(installation: &Installation) -> anyhow::Result<Self> {
         let layout = &installation.layout;
         Ok(Self {
             sign: bind(&layout.sign_socket(), 0o666)?,
@@ -550,4 +571,19 @@ fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot set the mode of {}", path.display()))?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_policy_gives_the_demo_bot_an_account_of_its_own() {
+        let text = embedded_policy().expect("it is a policy");
+        let policy = crate::installation::parse_policy(&text).expect("it is a policy");
+        let names: Vec<&str> = policy.accounts().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["binance", "demo", "main"]);
+        let budgets = text.matches("10000000").count();
+        assert_eq!(budgets, 2, "only the demo account has the large budgets");
+    }
 }

@@ -1,5 +1,10 @@
 //! The built `seawall`, run as an operator runs it.
 
+mod absences;
+mod bench;
+mod doctor;
+mod documents;
+mod explain;
 mod log;
 mod operators;
 mod secrets;

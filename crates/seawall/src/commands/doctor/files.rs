@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gateway::Directory;
-use keys::{RootSecret, SealedStore};
+use keys::{KeyDescription, RootSecret, SealedStore};
 use policy::Policy;
 use zeroize::Zeroizing;
 
@@ -29,6 +29,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     if let (Some(store), Some(policy)) = (&store, &policy) {
         findings.push(keys_open(patient, store, policy));
         findings.extend(accounts_without_keys(patient, store, policy));
+        findings.extend(paper_keys_at_real_venues(patient, store));
     }
     findings.push(stand_ins(patient, policy.as_ref()));
     findings
@@ -188,6 +189,30 @@ fn accounts_without_keys(patient: &Patient, store: &SealedStore, policy: &Policy
                 "files/keys",
                 format!("account {name} at {venue} has no key: nothing can be signed for it"),
                 patient.command(&format!("key add --venue {venue} --account {name} --role trade")),
+            )
+        })
+        .collect()
+}
+
+/// Keys that `up` sealed for the paper venue, of a venue that is the real one since.
+fn paper_keys_at_real_venues(patient: &Patient, store: &SealedStore) -> Vec<Finding> {
+    let text = read_text(&patient.layout.paper_accounts()).unwrap_or_default();
+    let issued: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap_or_default();
+    let issued: Vec<String> =
+        issued.iter().filter_map(|key| key["api_key"].as_str()).map(KeyDescription::key_id).collect();
+    store
+        .descriptions()
+        .filter(|key| !patient.config.is_paper(key.venue) && issued.contains(&key.key_id))
+        .map(|key| {
+            let KeyDescription { key_id, venue, account, .. } = key;
+            Finding::fault(
+                "files/keys",
+                format!("account {account} at {venue} has key {key_id} of the paper venue: the real one refuses it"),
+                format!(
+                    "{}, then {}",
+                    patient.command(&format!("key remove {key_id}")),
+                    patient.command(&format!("key add --venue {venue} --account {account} --role trade"))
+                ),
             )
         })
         .collect()

@@ -13,6 +13,8 @@ use super::{Finding, Patient, Verdict};
 enum Allowed {
     /// Nothing: it holds secrets, or decides who may trade.
     Nothing,
+    /// Pass through, where bots of other users reach the sign socket.
+    Pass,
     /// Read: it is made to be shown.
     Read,
 }
@@ -22,7 +24,11 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     if let Err(error) = std::fs::symlink_metadata(layout.data()) {
         return vec![no_data_folder(patient, &error)];
     }
-    let folders = [layout.data().to_owned(), layout.keys_dir(), run_folder(patient)];
+    let folders = [
+        (layout.data().to_owned(), Allowed::Pass),
+        (layout.keys_dir(), Allowed::Nothing),
+        (run_folder(patient), Allowed::Pass),
+    ];
     let secrets = [
         layout.root_secret(),
         layout.log_key(),
@@ -31,7 +37,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
         layout.paper_accounts(),
     ];
     let texts = [layout.config(), layout.policy()];
-    let paths = folders.iter().map(|path| (path, Allowed::Nothing, true));
+    let paths = folders.iter().map(|(path, allowed)| (path, *allowed, true));
     let paths = paths.chain(secrets.iter().map(|path| (path, Allowed::Nothing, false)));
     let paths = paths.chain(texts.iter().map(|path| (path, Allowed::Read, false)));
     let findings: Vec<Finding> =
@@ -105,6 +111,7 @@ fn judge(
     }
     let forbidden = match allowed {
         Allowed::Nothing => 0o077,
+        Allowed::Pass => 0o066,
         Allowed::Read => 0o022,
     };
     if mode & forbidden != 0 {
@@ -160,6 +167,13 @@ mod tests {
     fn a_text_may_be_read_but_not_changed_by_others() {
         assert_eq!(verdict(0o644, 1000, Allowed::Read).verdict, Verdict::Ok);
         assert_eq!(verdict(0o664, 1000, Allowed::Read).verdict, Verdict::Fault);
+    }
+
+    #[test]
+    fn the_way_to_the_sign_socket_may_be_passed_but_not_read() {
+        let folder = |mode| judge("files/run", Path::new("/d/run"), (mode, 1000), 1000, Allowed::Pass, true);
+        assert_eq!(folder(0o711).verdict, Verdict::Ok);
+        assert_eq!(folder(0o755).mend.as_deref(), Some("chmod 0700 /d/run"));
     }
 
     #[test]

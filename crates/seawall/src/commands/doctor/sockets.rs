@@ -33,7 +33,7 @@ fn sockets(patient: &Patient) -> [PathBuf; 4] {
 /// A Unix socket's path has at most 107 bytes; deeper folders move the sockets elsewhere.
 fn path_length(patient: &Patient) -> Vec<Finding> {
     let longest = patient.layout.gateway_socket();
-    let bytes = longest.as_os_str().len() + 1;
+    let bytes = longest.as_os_str().len();
     if bytes > MAX_SOCKET_PATH {
         return vec![Finding::fault(
             "sockets/path",

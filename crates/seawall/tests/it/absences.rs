@@ -1,0 +1,62 @@
+//! What is not there: words for taking money out.
+
+use std::fs;
+use std::path::Path;
+
+/// How Binance and Bybit spell the ways out of an account (their documentation, 2026-11).
+const WAYS_OUT: &[&str] = &[
+    "capital/withdraw/apply",
+    "localentity/withdraw/apply",
+    "asset/withdraw/create",
+    "asset/transfer/inter-transfer",
+    "asset/transfer/universal-transfer",
+    "sub-account/universalTransfer",
+    "futures/transfer",
+    "margin/transfer",
+    "broker/transfer",
+    "/sapi/v1/asset/transfer",
+    "giftcard/createCode",
+    "convert/acceptQuote",
+    "asset/convert",
+];
+
+/// The paper venue alone names them: it stands for venues that have them, refuses them and counts
+/// the attempts. Whatever decides, signs or sends has no word for them; tests may try them.
+#[test]
+fn no_crate_but_the_paper_venue_names_a_way_out() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate lies in a folder");
+    let mut read = 0;
+    for entry in fs::read_dir(crates).expect("the folder of the crates").flatten() {
+        if entry.file_name() == "paper" {
+            continue;
+        }
+        visit(&entry.path().join("src"), &mut |path, text| {
+            read += 1;
+            for way in WAYS_OUT {
+                assert!(!text.contains(way), "{} names {way}", path.display());
+            }
+        });
+    }
+    assert!(read > 100, "only {read} files were read");
+    let mut found = 0;
+    visit(&crates.join("paper/src"), &mut |_, text| {
+        found += WAYS_OUT.iter().filter(|way| text.contains(**way)).count();
+    });
+    assert!(found > 0, "the scan finds what is there");
+}
+
+/// Shows `look` every source file below `folder`, without its tests.
+fn visit(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.file_stem().is_some_and(|stem| stem == "tests") {
+            continue;
+        }
+        if path.is_dir() {
+            visit(&path, look);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("sources are text");
+            look(&path, text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default());
+        }
+    }
+}
