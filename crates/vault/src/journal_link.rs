@@ -71,6 +71,7 @@ impl JournalLink {
             other => Err(unexpected(&other)),
         })?;
         handshake.stream.set_read_timeout(None)?;
+        handshake.stream.set_nonblocking(true)?;
         Ok(Self {
             stream: UnixStream::from_std(handshake.stream),
             input: handshake.input,

@@ -106,3 +106,88 @@ fn a_fault_that_stays_ends_up_with_the_reason() {
     let said = installation.fails(&["up", "--for", "1s"]);
     assert!(said.contains("gateway") && said.contains(&port.to_string()), "{said}");
 }
+
+#[test]
+fn what_was_spent_before_the_vault_died_is_spent_after() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    // Room for five orders of 20 USDT.
+    let budget = |line: &str| {
+        if line.starts_with("notional_") {
+            line.split('=').next().expect("a name").to_owned() + "= \"100\""
+        } else {
+            line.to_owned()
+        }
+    };
+    let policy = installation.text("policy.toml").lines().map(budget).collect::<Vec<_>>().join("\n");
+    std::fs::write(installation.path("policy.toml"), policy).expect("writable");
+    installation.ok(&["policy", "apply"]);
+    for _ in 0..4 {
+        assert_eq!(bot.order().expect("a reply")["retCode"], 0);
+    }
+    let vault = up.processes()["vault"];
+    signal(vault, Signal::KILL);
+    up.wait_for_restart("vault", vault);
+    wait_until("the fifth order to be taken", || bot.order().is_ok_and(|reply| reply["retCode"] == 0));
+    let refused = bot.order().expect("a reply");
+    assert!(refused["retMsg"].as_str().expect("a message").contains("100"), "{refused}");
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+}
+
+#[test]
+fn under_load_no_record_is_lost_or_told_twice_whoever_dies() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let socket = installation.path("run/sign.sock");
+    Bot::add(&installation, "mine");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let bots: Vec<_> = (0..3)
+        .map(|_| {
+            let (socket, stop) = (socket.clone(), std::sync::Arc::clone(&stop));
+            std::thread::spawn(move || indices_told(&socket, &stop))
+        })
+        .collect();
+    for name in ["journal", "vault", "journal", "journal", "vault"] {
+        let before = installation.json(&["status", "--json"])["log"]["size"].as_u64();
+        wait_until("more records", || {
+            installation.json(&["status", "--json"])["log"]["durable"].as_u64() > before.map(|size| size + 50)
+        });
+        let pid = up.processes()[name];
+        signal(pid, Signal::KILL);
+        up.wait_for_restart(name, pid);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let mut told: Vec<u64> = bots.into_iter().flat_map(|bot| bot.join().expect("no panic")).collect();
+    let count = told.len();
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), count, "an index was told twice");
+    let summary = up.end(Signal::TERM);
+    assert_eq!(summary["verified"], true, "{summary}");
+    assert!(summary["log_size"].as_u64() > told.last().copied(), "what was told is in the log");
+    let verified = installation.verify();
+    assert_eq!(verified["epochs"], 3, "{verified}");
+    assert_eq!(verified["records"], verified["covered"]);
+}
+
+/// Asks on the sign socket until told to stop; the indices of the records of all replies.
+fn indices_told(socket: &std::path::Path, stop: &std::sync::atomic::AtomicBool) -> Vec<u64> {
+    use std::io::{BufRead as _, Write as _};
+    let cancel = br#"{"bot":"mine","cancel":{"market":"linear","symbol":"BTCUSDT","client_order_id":"x"}}"#;
+    let mut told = Vec::new();
+    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+        let Ok(mut stream) = std::os::unix::net::UnixStream::connect(socket) else { continue };
+        let mut lines = std::io::BufReader::new(stream.try_clone().expect("a twin")).lines();
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            // The vault may die between question and answer; then the bot asks the next one.
+            if stream.write_all(&[&cancel[..], b"\n"].concat()).is_err() {
+                break;
+            }
+            let Some(Ok(line)) = lines.next() else { break };
+            let reply: serde_json::Value = serde_json::from_str(&line).expect("a reply");
+            told.extend(reply["record"]["index"].as_u64());
+        }
+    }
+    told
+}
