@@ -54,7 +54,8 @@ fn status_tells_everything() {
     assert_eq!(status["healthy"], true);
     assert_eq!(status["policy_file"], "is in force");
     assert_eq!(status["trading_state"]["main"], "active");
-    assert_eq!(status["keys"].as_array().expect("keys").len(), 2);
+    let keys = status["keys"].as_array().expect("keys");
+    assert_eq!(keys.len(), installation.paper_keys().len(), "{status}");
     up.end(Signal::TERM);
 }
 
@@ -115,7 +116,7 @@ const BYBIT: [&str; 6] = ["--venue", "bybit", "--account", "main", "--role", "tr
 fn key_id(installation: &Installation) -> String {
     let list = installation.json(&["key", "list", "--json"]);
     let keys = list["keys"].as_array().expect("keys");
-    let own = keys.iter().find(|key| key["venue"] == "bybit" && key["stage"] == "active");
+    let own = keys.iter().find(|key| key["account"] == "main" && key["stage"] == "active");
     own.expect("a key")["key_id"].as_str().expect("text").to_owned()
 }
 
@@ -124,7 +125,7 @@ fn keys_are_taken_judged_listed_and_removed() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
     let mut bot = Bot::add(&installation, "mine");
-    let (api_key, secret) = installation.paper_key("bybit");
+    let (api_key, secret) = installation.paper_key("main");
     let add = |key: &str, secret: &str| {
         installation.with_input(&[&["key", "add"], &BYBIT[..]].concat(), &format!("{key}\n{secret}\n"))
     };
@@ -144,7 +145,7 @@ fn keys_are_taken_judged_listed_and_removed() {
         let said = [output.stdout.as_slice(), &output.stderr].concat();
         assert!(!String::from_utf8_lossy(&said).contains(&secret));
     }
-    assert!(!installation.ok(&["key", "list"]).contains("bybit"));
+    assert!(!installation.ok(&["key", "list"]).contains(" main "));
     let taken = add(&api_key, &secret);
     assert!(taken.status.success(), "{taken:?}");
     bot.trades();
@@ -156,7 +157,7 @@ fn a_rotation_under_load_loses_no_order() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
     let mut bot = Bot::add(&installation, "mine");
-    let (api_key, secret) = installation.paper_key("bybit");
+    let (api_key, secret) = installation.paper_key("main");
     let old = key_id(&installation);
     bot.trades();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
