@@ -13,8 +13,7 @@ fn no_secret_is_in_arguments_environments_logs_or_records() {
     let root = installation.text("keys/root.key").trim().to_owned();
     assert_eq!(root.len(), 64);
     let mut secrets = vec![root, bot.secret.clone()];
-    for account in ["main", "binance", "demo"] {
-        let (api_key, secret) = installation.paper_key(account);
+    for (_, api_key, secret) in installation.paper_keys() {
         secrets.extend([api_key, secret]);
     }
     let holds = |bytes: &[u8]| {

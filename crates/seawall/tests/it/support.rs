@@ -131,13 +131,21 @@ impl Installation {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// The key of an account at the paper venue.
-    pub(crate) fn paper_key(&self, account: &str) -> (String, String) {
+    /// The keys at the paper venue: account, API key, secret.
+    pub(crate) fn paper_keys(&self) -> Vec<(String, String, String)> {
         let issued: Value = serde_json::from_str(&self.text("paper-accounts.json")).expect("JSON");
-        let issued = issued.as_array().expect("a list").iter().find(|key| key["account"] == account);
-        let key = issued.expect("a key of the account");
-        let text = |name: &str| key[name].as_str().expect("text").to_owned();
-        (text("api_key"), text("secret"))
+        let one = |key: &Value| {
+            let text = |name: &str| key[name].as_str().expect("text").to_owned();
+            (text("account"), text("api_key"), text("secret"))
+        };
+        issued.as_array().expect("a list").iter().map(one).collect()
+    }
+
+    /// API key and secret of `account` at the paper venue.
+    pub(crate) fn paper_key(&self, account: &str) -> (String, String) {
+        let mut keys = self.paper_keys().into_iter();
+        let found = keys.find(|(own, ..)| own == account);
+        found.map(|(_, api_key, secret)| (api_key, secret)).expect("a key of the account")
     }
 
     pub(crate) fn verify(&self) -> Value {
