@@ -55,22 +55,36 @@ def readme_block(beginning):
     return block
 
 
-def test_the_readmes_ccxt_bot_places_its_order(bybit, tmp_path):
+def test_the_readmes_ccxt_bot_rests_one_order_and_is_denied_the_other(bybit, tmp_path):
     code = readme_block("import ccxt")
     assert code.count('"http://127.0.0.1:7811"') == 1 and code.count('"..."') == 2
     code = code.replace("http://127.0.0.1:7811", bybit.url)
     code = code.replace('"..."', repr(bybit.key), 1).replace('"..."', repr(bybit.secret), 1)
+    *before, rests, denied = code.rstrip().splitlines()
     source = tmp_path / "bot.py"
-    source.write_text(code + '\nfor order in exchange.fetch_open_orders("BTC/USDT:USDT"):\n    print(order["price"])\n'
-                      '    exchange.cancel_order(order["id"], order["symbol"])\n')
+    source.write_text("\n".join([
+        *before,
+        rests,
+        "try:",
+        f"    {denied}",
+        "except ccxt.InvalidOrder as refusal:",
+        "    print(refusal)",
+        'for order in exchange.fetch_open_orders("BTC/USDT:USDT"):',
+        '    print(order["price"])',
+        '    exchange.cancel_order(order["id"], order["symbol"])',
+    ]))
     done = subprocess.run([sys.executable, source], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == ["50000.0"]
+    refusal, price = done.stdout.splitlines()
+    assert "seawall denied: " in refusal and "exceeds" in refusal
+    assert price == "50000.0"
 
 
-def test_the_readmes_raw_bot_gets_its_order_signed(taker, sign_socket, tmp_path):
+def test_the_readmes_raw_bot_is_denied_with_every_reason(bybit, sign_socket, tmp_path):
     code = readme_block("import json, socket")
-    assert code.count('"..."') == 1 and code.count('"grid-1"') == 1
+    assert code.count('"..."') == 1 and code.count('"mybot"') == 1
     source = tmp_path / "bot.py"
-    source.write_text(code.replace('"..."', repr(sign_socket)).replace('"grid-1"', repr(taker.bot)))
+    source.write_text(code.replace('"..."', repr(sign_socket)).replace('"mybot"', repr(bybit.bot)))
     done = subprocess.run([sys.executable, source], capture_output=True, text=True, timeout=20, check=True)
-    assert json.loads(done.stdout)["status"] == "approved"
+    reply = json.loads(done.stdout)
+    assert reply["status"] == "denied"
+    assert all("exceed" in denial["text"] or denial["code"] == "maker_only" for denial in reply["denials"])
