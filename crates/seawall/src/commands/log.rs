@@ -177,10 +177,8 @@ fn line_of(index: u64, record: &SourceRecord) -> anyhow::Result<String> {
 
 /// A record in one line, for people.
 fn in_words(index: u64, body: Body, detail: &[u8]) -> String {
-    let outcome = body.outcome.as_str();
     let order = order_line(index, body, detail);
-    let verdict = order.denied.map_or(outcome.to_owned(), |why| format!("{outcome}: {why}"));
-    format!("{} #{index} {} {} {verdict}", order.time, order.bot, order.what)
+    format!("{} #{index} {} {} {}", order.time, order.bot, order.what, order.verdict())
 }
 
 fn order_line(index: u64, body: Body, raw_detail: &[u8]) -> OrderLine {
@@ -197,7 +195,8 @@ fn order_line(index: u64, body: Body, raw_detail: &[u8]) -> OrderLine {
         Outcome::Approved | Outcome::Event => None,
     };
     let time = body.time.to_string();
-    OrderLine { index, time: time[11..23].to_owned(), bot: body.actor, what, denied }
+    let outcome = body.outcome.as_str().to_owned();
+    OrderLine { index, time: time[11..23].to_owned(), bot: body.actor, what, outcome, denied }
 }
 
 fn event_text(body: &Body, detail: &[u8]) -> String {

@@ -45,8 +45,20 @@ pub struct OrderLine {
     pub time: String,
     pub bot: String,
     pub what: String,
-    /// `None` if approved, else every reason with its numbers.
+    /// `approved`, `denied` or `event`.
+    pub outcome: String,
+    /// Of a denial, every reason with its numbers.
     pub denied: Option<String>,
+}
+
+impl OrderLine {
+    /// The outcome, and of a denial why.
+    pub fn verdict(&self) -> String {
+        match &self.denied {
+            Some(why) => format!("{}: {why}", self.outcome),
+            None => self.outcome.clone(),
+        }
+    }
 }
 
 /// A way to show pictures.
@@ -93,7 +105,7 @@ impl View for Plain {
         }
         let new = |order: &&OrderLine| self.last_index.is_none_or(|last| order.index > last);
         for order in picture.orders.iter().filter(new) {
-            let verdict = order.denied.as_ref().map_or("approved".to_owned(), |why| format!("denied: {why}"));
+            let verdict = order.verdict();
             say(format!("{} #{} {} {} {verdict}", order.time, order.index, order.bot, order.what));
         }
         if let Some(last) = picture.orders.last() {
@@ -209,13 +221,14 @@ fn decisions(picture: &Picture, area: Rect) -> Paragraph<'_> {
     let lines: Vec<Line<'_>> = picture.orders[skipped..]
         .iter()
         .map(|order| {
-            let (verdict, color) = match &order.denied {
-                None => ("approved".to_owned(), Color::Green),
-                Some(why) => (format!("DENIED {why}"), Color::Red),
+            let color = match order.outcome.as_str() {
+                "approved" => Color::Green,
+                "denied" => Color::Red,
+                _ => Color::Reset,
             };
             Line::from(vec![
                 Span::raw(format!("#{:<6} {} {:<8} {}  ", order.index, order.time, order.bot, order.what)),
-                Span::styled(verdict, Style::new().fg(color)),
+                Span::styled(order.verdict(), Style::new().fg(color)),
             ])
         })
         .collect();
@@ -251,6 +264,7 @@ mod tests {
                 time: "12:00:00".into(),
                 bot: "demo".into(),
                 what: "buy 50 bybit:linear:BTCUSDT market".into(),
+                outcome: "denied".into(),
                 denied: Some("quantity 50 exceeds the limit 0.05".into()),
             }],
             next_commands: ["seawall log verify".into(), "b".into(), "c".into()],
@@ -260,7 +274,7 @@ mod tests {
         let mut buffer = ratatui::buffer::Buffer::empty(area);
         draw(area, &picture, &mut buffer);
         let text: String = buffer.content().iter().map(ratatui::buffer::Cell::symbol).collect();
-        for part in ["vault", "ready", "DENIED quantity 50 exceeds the limit 0.05", "$ seawall log verify"] {
+        for part in ["vault", "ready", "denied: quantity 50 exceeds the limit 0.05", "$ seawall log verify"] {
             assert!(text.contains(part), "{part} is not on the screen");
         }
     }
