@@ -230,7 +230,7 @@ impl<'a> Judged<'a> {
 /// Whether an order may stay on the venue after it arrived.
 pub(crate) const fn rests(order_type: OrderType, time_in_force: TimeInForce) -> bool {
     order_type.is_triggered()
-        || (matches!(order_type, OrderType::Limit)
+        || (matches!(order_type, OrderType::Limit | OrderType::Pegged)
             && matches!(time_in_force, TimeInForce::GoodTillCancel | TimeInForce::GoodTillDate))
 }
 

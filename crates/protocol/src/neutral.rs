@@ -116,6 +116,9 @@ impl NeutralOrder {
             (None, None, false) => return fault("quantity", "is missing; or give quote_quantity"),
             _ => return fault("quantity", "excludes quote_quantity and close_position; give one of them"),
         };
+        if self.order_type == OrderType::Pegged {
+            return fault("type", "pegged has no venue-neutral form; send the venue's own body");
+        }
         match (self.order_type.has_limit_price(), self.price.is_some()) {
             (true, false) => return fault("price", "is missing; this type needs one"),
             (false, true) => return fault("price", "does not belong to this type"),

@@ -112,6 +112,10 @@ pub enum OrderType {
     Market,
     /// At a stated price or better.
     Limit,
+    /// A limit order whose price the venue sets, from a level of its book or an implied volatility,
+    /// whatever price the order states. Nothing in the order bounds what it pays, so it is judged
+    /// as a market order that may rest.
+    Pegged,
     /// A market order once the trigger price is reached against the position.
     StopMarket,
     /// A limit order once the trigger price is reached against the position.
@@ -164,6 +168,7 @@ printed!(Side { Buy => "buy", Sell => "sell" });
 printed!(OrderType {
     Market => "market",
     Limit => "limit",
+    Pegged => "pegged",
     StopMarket => "stop_market",
     StopLimit => "stop_limit",
     TakeProfitMarket => "take_profit_market",
@@ -181,13 +186,19 @@ impl OrderType {
     /// Whether the order waits for a trigger before it reaches the book.
     #[must_use]
     pub const fn is_triggered(self) -> bool {
-        !matches!(self, Self::Market | Self::Limit)
+        !matches!(self, Self::Market | Self::Limit | Self::Pegged)
     }
 
     /// Whether the order states the worst price it takes.
     #[must_use]
     pub const fn has_limit_price(self) -> bool {
         matches!(self, Self::Limit | Self::StopLimit | Self::TakeProfitLimit)
+    }
+
+    /// Whether it reaches the book as a limit order, at a price of its own or of the venue's.
+    #[must_use]
+    pub const fn is_limit(self) -> bool {
+        self.has_limit_price() || matches!(self, Self::Pegged)
     }
 }
 

@@ -261,8 +261,37 @@ mod tests {
     }
 
     #[test]
+    fn no_bybit_vector_is_refused() {
+        assert_eq!(check_file(BYBIT), (vec![], vec![]));
+    }
+
+    #[test]
     fn an_order_that_is_not_understood_fails_and_is_not_called_refused() {
-        // An option order whose `orderIv` outranks the price: not decoded yet.
-        assert_eq!(check_file(BYBIT), (vec![], vec!["bybit-004".to_owned()]));
+        let document: Value = serde_json::from_str(BYBIT).expect("JSON");
+        let mut vector = document["vectors"][0].clone();
+        let body = r#"{"category":"linear","symbol":"BTCUSDT","colour":"red"}"#;
+        let clock = vector["clock_ms"].as_u64().expect("a clock").to_string();
+        let api_key = vector["credentials"]["apiKey"].as_str().expect("a key").to_owned();
+        let headers = vector["expected"]["headers"].as_object_mut().expect("headers");
+        let (mut window, mut stamp) = (String::new(), clock);
+        for (name, value) in headers.iter() {
+            let text = value.as_str().unwrap_or_default().to_owned();
+            match name.to_ascii_uppercase().as_str() {
+                "X-BAPI-RECV-WINDOW" => window = text,
+                "X-BAPI-TIMESTAMP" => stamp = text,
+                _ => {}
+            }
+        }
+        let signature =
+            signing_key(&vector).expect("a key").sign(format!("{stamp}{api_key}{window}{body}").as_bytes());
+        let headers = vector["expected"]["headers"].as_object_mut().expect("headers");
+        for (name, value) in headers.iter_mut() {
+            if name.eq_ignore_ascii_case("X-BAPI-SIGN") {
+                *value = crate::hex(&signature).into();
+            }
+        }
+        vector["expected"]["body"] = body.into();
+        let failure = check(&vector).expect_err("not understood");
+        assert!(matches!(&failure, Failure::Vault(text) if text.contains("colour")), "{failure}");
     }
 }

@@ -38,8 +38,8 @@ fn contradiction(order: &Judged<'_>, is_new: bool) -> Option<&'static str> {
         Some("its type takes no trigger price, and it states one")
     } else if is_new && order.trigger_price.is_none() && needs_trigger {
         Some("its type needs a trigger price")
-    } else if order.post_only && (!order.order_type.has_limit_price() || is_instant) {
-        Some("post-only needs a limit price and an order that may rest")
+    } else if order.post_only && (!order.order_type.is_limit() || is_instant) {
+        Some("post-only needs a limit order that may rest")
     } else if matches!(order.amount, Some(Amount::WholePosition)) && !order.exit {
         Some("the whole position can only be the amount of a new order that reduces one")
     } else {

@@ -7,15 +7,15 @@ use crate::denial::Denial;
 use crate::facts::Facts;
 use crate::judged::Judged;
 
-/// Denies an order with a limit price whose time in force is not on the list. Orders without a
-/// limit price never rest at a price of their own, so the list has no say in them.
+/// Denies a limit order whose time in force is not on the list. Market orders never rest, so the
+/// list has no say in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimesInForce {
     pub(crate) allowed: BTreeSet<TimeInForce>,
 }
 
 fn judged(order: &Judged<'_>) -> Option<TimeInForce> {
-    order.order_type.has_limit_price().then_some(order.time_in_force)
+    order.order_type.is_limit().then_some(order.time_in_force)
 }
 
 impl Rule for TimesInForce {

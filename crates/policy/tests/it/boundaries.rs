@@ -60,6 +60,26 @@ fn a_market_order_is_valued_at_the_mark_price() {
 }
 
 #[test]
+fn a_pegged_order_is_judged_as_a_market_order_that_may_rest() {
+    let pegged = Order { order_type: OrderType::Pegged, price: None, ..order() };
+    check(pegged.clone(), &["order_type_not_allowed"]);
+    let mut bench = bench_with(&[("\"limit\", \"market\"", "\"limit\", \"pegged\", \"market\"")]);
+    let codes = |bench: &Bench, order: Order| bench.codes(place(order));
+    assert_eq!(codes(&bench, Order { amount: base("0.025"), ..pegged.clone() }), NONE);
+    assert_eq!(codes(&bench, Order { amount: base("0.026"), ..pegged.clone() }), ["notional_over_limit"]);
+    assert_eq!(codes(&bench, Order { price: price("1"), ..pegged.clone() }), ["order_contradictory"]);
+    let fill_or_kill = Order { time_in_force: TimeInForce::FillOrKill, post_only: false, ..pegged.clone() };
+    assert_eq!(codes(&bench, fill_or_kill), ["time_in_force_not_allowed"]);
+    for _ in 0..4 {
+        bench.sign(place(Order { amount: base("0.001"), ..pegged.clone() }));
+        bench.wait(1000);
+    }
+    assert_eq!(codes(&bench, Order { amount: base("0.001"), ..pegged.clone() }), ["open_orders_over_limit"]);
+    bench.context.mark_prices.clear();
+    assert!(codes(&bench, pegged).contains(&"mark_price_missing"));
+}
+
+#[test]
 fn a_quote_amount_is_judged_as_notional() {
     let spot =
         Order { instrument: instrument("bybit:spot:BTCUSDT"), amount: quote("1500"), ..market_order() };

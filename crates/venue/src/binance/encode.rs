@@ -185,6 +185,9 @@ fn order_type(order: &Order, futures: bool) -> Result<&'static str, Unencodable>
         (OrderType::TrailingStop, _) => {
             return Err(Unencodable::new("order_type", "trailing_stop has no neutral distance"));
         }
+        (OrderType::Pegged, _) => {
+            return Err(Unencodable::new("order_type", "pegged needs the venue's own words; send them"));
+        }
     })
 }
 

@@ -1,7 +1,8 @@
 //! One order, wherever it stands: a form, a leg of a batch, a stream call.
 //!
 //! What is decided here, and why:
-//! - `priceMatch` and `pegPriceType` are refused: they let the venue choose the price.
+//! - `priceMatch` and `pegPriceType` let the venue choose the price: such an order is pegged. An
+//!   amendment may not peg.
 //! - `selfTradePreventionMode` `TRANSFER` is refused: it moves balances between accounts.
 //! - `closePosition` is the whole position and can only reduce; so can selling LONG and buying SHORT in
 //!   hedge mode. Spot and margin have no reduce-only; margin's `AUTO_REPAY` does not count as one.
@@ -39,6 +40,8 @@ known_fields! {
         strategy_type = "strategyType",
         commission_rates = "computeCommissionRates",
         peg_price_type = "pegPriceType",
+        peg_offset_type = "pegOffsetType",
+        peg_offset_value = "pegOffsetValue",
         // margin
         is_isolated = "isIsolated",
         side_effect = "sideEffectType",
@@ -63,6 +66,19 @@ known_fields! {
 
 /// Texts that mean yes and no where Binance documents `TRUE` and `FALSE`.
 const TRUTHS: [&str; 4] = ["TRUE", "FALSE", "true", "false"];
+
+/// Levels of the book whose price a futures order may take over.
+const PRICE_MATCHES: [&str; 9] = [
+    "NONE",
+    "OPPONENT",
+    "OPPONENT_5",
+    "OPPONENT_10",
+    "OPPONENT_20",
+    "QUEUE",
+    "QUEUE_5",
+    "QUEUE_10",
+    "QUEUE_20",
+];
 
 /// Reads an order on `market`; `algo` says that it stands in a conditional order's own words.
 pub(crate) fn read(fields: Fields<'_>, market: Market, algo: bool) -> Result<Order, Undecodable> {
@@ -97,6 +113,9 @@ fn check_market(raw: &RawOrder<'_>, market: Market) -> Result<(), Undecodable> {
         absent(&raw.strategy_id, "strategyId")?;
         absent(&raw.strategy_type, "strategyType")?;
         absent(&raw.commission_rates, "computeCommissionRates")?;
+        absent(&raw.peg_price_type, "pegPriceType")?;
+        absent(&raw.peg_offset_type, "pegOffsetType")?;
+        absent(&raw.peg_offset_value, "pegOffsetValue")?;
     } else {
         absent(&raw.position_side, "positionSide")?;
         absent(&raw.reduce_only, "reduceOnly")?;
@@ -106,14 +125,25 @@ fn check_market(raw: &RawOrder<'_>, market: Market) -> Result<(), Undecodable> {
         absent(&raw.working_type, "workingType")?;
         absent(&raw.price_protect, "priceProtect")?;
         absent(&raw.good_till_date, "goodTillDate")?;
+        absent(&raw.price_match, "priceMatch")?;
     }
     if market != Market::Margin {
         absent(&raw.is_isolated, "isIsolated")?;
         absent(&raw.side_effect, "sideEffectType")?;
         absent(&raw.repay_at_cancel, "autoRepayAtCancel")?;
     }
-    refused(&raw.price_match, "priceMatch", "lets the venue choose the price")?;
-    refused(&raw.peg_price_type, "pegPriceType", "lets the venue choose the price")
+    if raw.peg_price_type.is_none() {
+        absent(&raw.peg_offset_type, "pegOffsetType")?;
+        absent(&raw.peg_offset_value, "pegOffsetValue")?;
+    }
+    Ok(())
+}
+
+/// Whether the venue, not the order, sets the price.
+fn is_pegged(raw: &RawOrder<'_>) -> bool {
+    let matched =
+        raw.price_match.as_ref().is_some_and(|value| !matches!(value.text("priceMatch"), Ok("NONE")));
+    matched || raw.peg_price_type.is_some()
 }
 
 /// Checks fields that do not change what is traded.
@@ -135,6 +165,10 @@ fn check_side_fields(raw: &RawOrder<'_>) -> Result<(), Undecodable> {
         "sideEffectType",
         &["NO_SIDE_EFFECT", "MARGIN_BUY", "AUTO_REPAY", "AUTO_BORROW_REPAY"],
     )?;
+    one_of(&raw.price_match, "priceMatch", &PRICE_MATCHES)?;
+    one_of(&raw.peg_price_type, "pegPriceType", &["PRIMARY_PEG", "MARKET_PEG"])?;
+    one_of(&raw.peg_offset_type, "pegOffsetType", &["PRICE_LEVEL"])?;
+    whole_if_there(&raw.peg_offset_value, "pegOffsetValue")?;
     decimal_if_there(&raw.iceberg_quantity, "icebergQty")?;
     decimal_if_there(&raw.callback_rate, "callbackRate")?;
     whole_if_there(&raw.trailing_delta, "trailingDelta")?;
@@ -149,9 +183,11 @@ fn assemble(raw: &RawOrder<'_>, market: Market) -> Result<Order, Undecodable> {
     let side = read_side(&raw.side)?.ok_or(Undecodable::MissingField("side"))?;
     let (order_type, maker) = read_type(raw, market)?;
     let (time_in_force, post_only) = read_time_in_force(raw, order_type, maker)?;
-    let price = price(&raw.price, "price")?;
+    let mut price = price(&raw.price, "price")?;
     if order_type.has_limit_price() {
         required(&raw.price, "price")?;
+    } else if is_pegged(raw) {
+        price = None;
     } else if price.is_some() {
         return Err(Undecodable::bad("price", "has no meaning for an order type without one"));
     }
@@ -175,8 +211,28 @@ fn read_side(slot: &Option<fields::Scalar<'_>>) -> Result<Option<Side>, Undecoda
     fields::side(slot, &["BUY"], &["SELL"])
 }
 
-/// The type, and whether it is one that can only make liquidity.
+/// The type, and whether it is one that can only make liquidity. A pegged order that waits for a
+/// trigger counts as a market order that does.
 fn read_type(raw: &RawOrder<'_>, market: Market) -> Result<(OrderType, bool), Undecodable> {
+    let (order_type, maker) = stated_type(raw, market)?;
+    if !is_pegged(raw) {
+        return Ok((order_type, maker));
+    }
+    let order_type = match order_type {
+        OrderType::Limit => OrderType::Pegged,
+        OrderType::StopLimit => OrderType::StopMarket,
+        OrderType::TakeProfitLimit => OrderType::TakeProfitMarket,
+        _ => {
+            return Err(Undecodable::bad(
+                "type",
+                "must be a limit type for an order whose price the venue sets",
+            ));
+        }
+    };
+    Ok((order_type, maker))
+}
+
+fn stated_type(raw: &RawOrder<'_>, market: Market) -> Result<(OrderType, bool), Undecodable> {
     let text = required(&raw.order_type, "type")?.text("type")?;
     let futures = matches!(market, Market::Linear | Market::Inverse);
     let order_type = match (text, futures) {
@@ -208,12 +264,12 @@ fn read_time_in_force(
 ) -> Result<(TimeInForce, bool), Undecodable> {
     let text = optional(&raw.time_in_force, |value| value.text("timeInForce"))?;
     let stated = match text {
-        None if order_type == OrderType::Limit && !maker => {
+        None if matches!(order_type, OrderType::Limit | OrderType::Pegged) && !maker => {
             return Err(Undecodable::MissingField("timeInForce"));
         }
         None if order_type == OrderType::Market => TimeInForce::ImmediateOrCancel,
         None | Some("GTC") => TimeInForce::GoodTillCancel,
-        Some("GTX") if order_type.has_limit_price() => return Ok((TimeInForce::GoodTillCancel, true)),
+        Some("GTX") if order_type.is_limit() => return Ok((TimeInForce::GoodTillCancel, true)),
         Some("IOC") => TimeInForce::ImmediateOrCancel,
         Some("FOK") => TimeInForce::FillOrKill,
         Some("GTD") => {

@@ -201,6 +201,9 @@ fn push_trigger(members: &mut Members, order: &Order, spot: bool) -> Result<(), 
         OrderType::TrailingStop => {
             return Err(Unencodable::new("order_type", "trailing_stop is not an order on Bybit"));
         }
+        OrderType::Pegged => {
+            return Err(Unencodable::new("order_type", "pegged needs the venue's own words; send them"));
+        }
     };
     let price = order.trigger_price.ok_or(Unencodable::new("trigger_price", "is missing"))?;
     members.push(("triggerPrice", text(&price)));

@@ -6,8 +6,9 @@
 //! - `takeProfit`, `stopLoss` and their companions are known and checked on linear and inverse,
 //!   where they can only reduce the position; refused on spot and options, where they would be
 //!   another order that nobody judged.
-//! - `orderIv` is refused: it outranks the price that was judged. So are `bboSideType` and
-//!   `bboLevel`, which let the venue choose the price.
+//! - `orderIv` outranks the stated price, and `bboSideType` with `bboLevel` let the venue choose it:
+//!   such an order is pegged, and what it states as its price is not taken for one. An amendment
+//!   may not peg.
 //! - On spot `reduceOnly` is refused, because the venue ignores it there.
 
 use trading::{
@@ -72,15 +73,22 @@ pub(crate) fn read(fields: Fields<'_>, category: Market) -> Result<Order, Undeco
     one_of(&raw.trigger_by, "triggerBy", &TRIGGERS)?;
     one_of(&raw.self_match_prevention, "smpType", &["None", "CancelMaker", "CancelTaker", "CancelBoth"])?;
     one_of(&raw.slippage_type, "slippageToleranceType", &["TickSize", "Percent", "UNKNOWN"])?;
+    one_of(&raw.bbo_side, "bboSideType", &["Queue", "Counterparty"])?;
+    one_of(&raw.bbo_level, "bboLevel", &["1", "2", "3", "4", "5"])?;
+    decimal_if_there(&raw.order_iv, "orderIv")?;
     decimal_if_there(&raw.slippage, "slippageTolerance")?;
     flag_if_there(&raw.market_maker_protection, "mmp")?;
     assemble(&raw, category)
 }
 
 fn check_category(raw: &RawOrder<'_>, category: Market) -> Result<(), Undecodable> {
-    refused(&raw.order_iv, "orderIv", "outranks the price, so that the price judged is not the price used")?;
-    refused(&raw.bbo_side, "bboSideType", "lets the venue choose the price")?;
-    refused(&raw.bbo_level, "bboLevel", "lets the venue choose the price")?;
+    if category != Market::Option {
+        refused(&raw.order_iv, "orderIv", "is for options only")?;
+    }
+    if !is_future(category) {
+        refused(&raw.bbo_side, "bboSideType", "is for linear and inverse only")?;
+        refused(&raw.bbo_level, "bboLevel", "is for linear and inverse only")?;
+    }
     if category != Market::Spot {
         absent(&raw.market_unit, "marketUnit")?;
         absent(&raw.is_leverage, "isLeverage")?;
@@ -122,9 +130,11 @@ fn assemble(raw: &RawOrder<'_>, category: Market) -> Result<Order, Undecodable> 
         .ok_or(Undecodable::MissingField("side"))?;
     let order_type = read_type(raw, category, side)?;
     let (time_in_force, post_only) = read_time_in_force(raw, order_type)?;
-    let limit = price(&raw.price, "price")?;
+    let mut limit = price(&raw.price, "price")?;
     if order_type.has_limit_price() {
         required(&raw.price, "price")?;
+    } else if is_pegged(raw) {
+        limit = None;
     } else if limit.is_some() {
         return Err(Undecodable::bad("price", "has no meaning for a market order"));
     }
@@ -152,14 +162,24 @@ fn read_market(raw: &RawOrder<'_>, category: Market) -> Result<Market, Undecodab
     }
 }
 
+/// Whether the venue, not the order, sets the price.
+const fn is_pegged(raw: &RawOrder<'_>) -> bool {
+    raw.order_iv.is_some() || raw.bbo_side.is_some() || raw.bbo_level.is_some()
+}
+
 /// A trigger above the market wakes a stop of a buy and a take-profit of a sell; below, the other
-/// way round. Spot orders do not say where the trigger lies and count as stops.
+/// way round. Spot orders do not say where the trigger lies and count as stops. A pegged order that
+/// waits for a trigger counts as a market order that does.
 fn read_type(raw: &RawOrder<'_>, category: Market, side: Side) -> Result<OrderType, Undecodable> {
     let limit = match required(&raw.order_type, "orderType")?.text("orderType")? {
         "Market" | "MARKET" => false,
         "Limit" | "LIMIT" => true,
         _ => return Err(Undecodable::bad("orderType", "is neither `Market` nor `Limit`")),
     };
+    let pegged = is_pegged(raw);
+    if pegged && !limit {
+        return Err(Undecodable::bad("orderType", "must be `Limit` for an order whose price the venue sets"));
+    }
     let filter = optional(&raw.order_filter, |value| value.text("orderFilter"))?;
     let waits = match filter {
         None | Some("Order") => category != Market::Spot,
@@ -171,7 +191,11 @@ fn read_type(raw: &RawOrder<'_>, category: Market, side: Side) -> Result<OrderTy
         if matches!(filter, Some("StopOrder" | "tpslOrder")) {
             return Err(Undecodable::MissingField("triggerPrice"));
         }
-        return Ok(if limit { OrderType::Limit } else { OrderType::Market });
+        return Ok(match (limit, pegged) {
+            (_, true) => OrderType::Pegged,
+            (true, false) => OrderType::Limit,
+            (false, false) => OrderType::Market,
+        });
     }
     if !waits {
         return Err(Undecodable::bad("triggerPrice", "is ignored on spot without orderFilter"));
@@ -181,7 +205,7 @@ fn read_type(raw: &RawOrder<'_>, category: Market, side: Side) -> Result<OrderTy
         (Some(1), Side::Sell) | (Some(2), Side::Buy) => category != Market::Spot,
         _ => return Err(Undecodable::bad("triggerDirection", "is neither 1 nor 2")),
     };
-    Ok(match (in_favour, limit) {
+    Ok(match (in_favour, limit && !pegged) {
         (false, false) => OrderType::StopMarket,
         (false, true) => OrderType::StopLimit,
         (true, false) => OrderType::TakeProfitMarket,
@@ -197,12 +221,12 @@ fn read_time_in_force(raw: &RawOrder<'_>, order_type: OrderType) -> Result<(Time
         None | Some("GTC") => TimeInForce::GoodTillCancel,
         Some("IOC") => TimeInForce::ImmediateOrCancel,
         Some("FOK") => TimeInForce::FillOrKill,
-        Some("PostOnly") if order_type.has_limit_price() => return Ok((TimeInForce::GoodTillCancel, true)),
+        Some("PostOnly") if order_type.is_limit() => return Ok((TimeInForce::GoodTillCancel, true)),
         Some(_) => return Err(Undecodable::bad("timeInForce", "is not one of: GTC, IOC, FOK, PostOnly")),
     };
     Ok(match order_type {
         OrderType::Market => (TimeInForce::ImmediateOrCancel, false),
-        kind if kind.has_limit_price() => (stated, false),
+        kind if kind.is_limit() => (stated, false),
         _ => (TimeInForce::GoodTillCancel, false),
     })
 }

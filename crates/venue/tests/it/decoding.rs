@@ -94,7 +94,9 @@ fn binance_refuses_by_name() {
         ("reduceOnly", format!("{ORDER}&reduceOnly=true")),
         ("quoteOrderQty", format!("{ORDER}&quoteOrderQty=5")),
         ("stopPrice", format!("{ORDER}&stopPrice=5")),
-        ("pegPriceType", format!("{ORDER}&pegPriceType=PRIMARY_PEG")),
+        ("pegPriceType", format!("{ORDER}&pegPriceType=LOOSE_PEG")),
+        ("pegOffsetValue", format!("{ORDER}&pegOffsetValue=1")),
+        ("priceMatch", format!("{ORDER}&priceMatch=QUEUE")),
         ("selfTradePreventionMode", format!("{ORDER}&selfTradePreventionMode=TRANSFER")),
         ("recvWindow", format!("{ORDER}&recvWindow=60001")),
         ("newClientOrderId", format!("{ORDER}&newClientOrderId=a=b")),
@@ -107,9 +109,45 @@ fn binance_refuses_by_name() {
     }
     let futures = |more: &str| refused(&binance("POST /fapi/v1/order", &format!("{ORDER}&{more}")));
     assert_eq!(futures("reduceOnly=True"), "reduceOnly");
-    assert_eq!(futures("priceMatch=QUEUE"), "priceMatch");
+    assert_eq!(futures("priceMatch=QUEUE_7"), "priceMatch");
+    assert_eq!(futures("pegPriceType=PRIMARY_PEG"), "pegPriceType");
     assert_eq!(futures("closePosition=true"), "quantity");
     assert_eq!(futures("isIsolated=TRUE"), "isIsolated");
+}
+
+#[test]
+fn a_price_the_venue_sets_is_not_taken_from_the_order() {
+    let spot = placed(&binance("POST /api/v3/order", &format!("{ORDER}&pegPriceType=MARKET_PEG")));
+    assert_eq!((spot.order_type, spot.price), (OrderType::Pegged, None));
+    let futures =
+        |text: &str| placed(&binance("POST /fapi/v1/order", &format!("symbol=B&side=BUY&quantity=1&{text}")));
+    let queued = futures("type=LIMIT&timeInForce=GTX&priceMatch=QUEUE_5");
+    assert_eq!((queued.order_type, queued.price, queued.post_only), (OrderType::Pegged, None, true));
+    let stop = futures("type=STOP&stopPrice=5&timeInForce=GTC&priceMatch=OPPONENT");
+    assert_eq!((stop.order_type, stop.price), (OrderType::StopMarket, None));
+    let stated = futures("type=LIMIT&timeInForce=GTC&price=5&priceMatch=NONE");
+    assert_eq!(stated.order_type, OrderType::Limit);
+    assert_eq!(
+        refused(&binance("POST /fapi/v1/order", "symbol=B&side=BUY&quantity=1&type=MARKET&priceMatch=QUEUE")),
+        "type"
+    );
+    assert_eq!(
+        refused(&binance("PUT /fapi/v1/order", "symbol=B&side=BUY&quantity=1&orderId=1&priceMatch=QUEUE")),
+        "priceMatch"
+    );
+    let limit = r#","side":"Buy","orderType":"Limit","price":"5","timeInForce":"PostOnly""#;
+    for (category, more) in
+        [("option", r#","orderIv":"0.65""#), ("linear", r#","bboSideType":"Queue","bboLevel":"1""#)]
+    {
+        let order = placed(&bybit_order(category, &format!("{limit}{more}")));
+        assert_eq!((order.order_type, order.price, order.post_only), (OrderType::Pegged, None, true));
+    }
+    let stop = r#","side":"Buy","orderType":"Limit","triggerPrice":"5","triggerDirection":1,"bboSideType":"Queue","bboLevel":"1""#;
+    assert_eq!(placed(&bybit_order("linear", stop)).order_type, OrderType::StopMarket);
+    assert_eq!(
+        refused(&bybit_order("option", r#","side":"Buy","orderType":"Market","orderIv":"0.65""#)),
+        "orderType"
+    );
 }
 
 #[test]
@@ -251,7 +289,8 @@ fn bybit_refuses_by_name() {
         ("linear", r#","qty":"3""#, "qty"),
         ("linear", r#","QTY":"3""#, "QTY"),
         ("linear", r#","orderIv":"0.6""#, "orderIv"),
-        ("linear", r#","bboLevel":"1""#, "bboLevel"),
+        ("linear", r#","bboLevel":"6""#, "bboLevel"),
+        ("option", r#","bboLevel":"1""#, "bboLevel"),
         ("linear", r#","marketUnit":"baseCoin""#, "marketUnit"),
         ("linear", r#","positionIdx":3"#, "positionIdx"),
         ("linear", r#","reduceOnly":null"#, "reduceOnly"),
