@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 use trading::{AccountName, Instrument, Symbol, Venue};
 
 use crate::rules::{
-    BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
-    MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
-    RollingBudget, Settings, Sides, Tick, TimesInForce, VenueMatch,
+    BotAccess, Budget, ClientIdRequired, ClockSkew, LibraryExtras, Lot, MakerOnly, MarkPriceAge, MaxLeverage,
+    MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow, Rolling24h,
+    Settings, Sides, Tick, TimesInForce, UtcDay, VenueMatch,
 };
 use crate::value::{Path, Value, canonical};
 use crate::{Mistake, parse};
@@ -45,8 +45,8 @@ pub struct Account {
     pub(crate) max_open_orders: OpenOrders,
     pub(crate) new_orders_per_second: OrderRate,
     pub(crate) messages_per_second: MessageRate,
-    pub(crate) notional_per_utc_day: DayBudget,
-    pub(crate) notional_rolling_24h: RollingBudget,
+    pub(crate) notional_per_utc_day: Budget<UtcDay>,
+    pub(crate) notional_rolling_24h: Budget<Rolling24h>,
     pub(crate) allow_library_extras: LibraryExtras,
     pub(crate) allow_settings: Settings,
     pub(crate) symbols: BTreeMap<Instrument, SymbolLimits>,

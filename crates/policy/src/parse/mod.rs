@@ -16,9 +16,9 @@ pub(crate) use mistake::closest;
 use crate::fields::{self, ACCOUNT, BOT, SYMBOL};
 use crate::policy::{Account, Policy, SymbolLimits, VERSION};
 use crate::rules::{
-    Bot, BotAccess, ClientIdRequired, ClockSkew, DayBudget, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
+    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
     MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
-    RollingBudget, Settings, Sides, Tick, TimesInForce, VenueMatch,
+    Settings, Sides, Tick, TimesInForce, VenueMatch,
 };
 use reader::{Reader, Section};
 
@@ -169,8 +169,8 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
         max_open_orders: OpenOrders { limit: max_open_orders? },
         new_orders_per_second: OrderRate { limit: new_orders_per_second? },
         messages_per_second: MessageRate { limit: messages_per_second? },
-        notional_per_utc_day: DayBudget::new(trading::Notional::new(notional_per_utc_day?).ok()?)?,
-        notional_rolling_24h: RollingBudget::new(trading::Notional::new(notional_rolling_24h?).ok()?)?,
+        notional_per_utc_day: Budget::new(trading::Notional::new(notional_per_utc_day?).ok()?)?,
+        notional_rolling_24h: Budget::new(trading::Notional::new(notional_rolling_24h?).ok()?)?,
         allow_library_extras: LibraryExtras { allowed: allow_library_extras? },
         allow_settings: Settings { allowed: allow_settings? },
         symbols: symbols?,
