@@ -4,17 +4,19 @@
 //! them allows it, and implement neither `Clone` nor `Serialize`. Randomness comes in through
 //! [`fill_random`] alone.
 
+mod description;
 mod record_key;
 mod seal;
 mod secret;
 mod signing;
 mod store;
 
+pub use description::{KeyDescription, KeyStage, Role};
 pub use record_key::RecordKey;
 pub use seal::{RootSecret, SealError};
 pub use secret::SecretText;
 pub use signing::{KeyError, SigningKey};
-pub use store::{KeyDescription, KeyStage, Role, SealedStore, StoreError, VenueKey};
+pub use store::{NewKey, SealedStore, StoreError, VenueKey};
 
 /// Fills `buffer` from the operating system's random source.
 ///

@@ -1,92 +1,29 @@
 //! The sealed store: which venue keys there are, and the sealed bytes of each.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use trading::{AccountName, Timestamp, Venue};
 use zeroize::Zeroizing;
 
-use crate::{KeyError, RootSecret, SealError, SecretText, SigningKey};
+use crate::{KeyDescription, KeyError, KeyStage, Role, RootSecret, SealError, SecretText, SigningKey};
 
-/// What a key is for. Each role has its own vault and its own store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Orders only.
-    Trade,
-}
-
-impl Role {
-    /// The name used in files and arguments.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Trade => "trade",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// Where a key stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyStage {
-    /// Signs.
-    Active,
-    /// Replaced; kept until nothing it signed can still be under way.
-    Retiring,
-}
-
-/// What may be said of a key: everything but the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyDescription {
-    /// First 16 hexadecimal digits of SHA-256 over the venue's key id; names the key in records.
-    pub key_id: String,
+/// A venue key about to be sealed.
+#[derive(Debug)]
+pub struct NewKey<'a> {
     /// The venue that issued it.
     pub venue: Venue,
     /// The account it trades.
-    pub account: AccountName,
+    pub account: &'a AccountName,
     /// What it is for.
     pub role: Role,
-    /// `hmac-sha256`, `ed25519` or `rsa-pkcs1-sha256`.
-    pub algorithm: String,
-    /// When it was added.
+    /// The venue's id for the key.
+    pub api_key: &'a str,
+    /// The secret, in any form that [`SigningKey::parse`] reads.
+    pub secret: &'a SecretText,
+    /// The time now.
     pub added_at: Timestamp,
-    /// Where it stands in its life.
-    pub stage: KeyStage,
-}
-
-impl KeyDescription {
-    /// Returns the id under which the venue's key `api_key` appears in records.
-    #[must_use]
-    pub fn key_id(api_key: &str) -> String {
-        let digest = Sha256::digest(api_key.as_bytes());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// What the seal authenticates beside the secret; the stage may change without the secret.
-    fn sealed_metadata(&self) -> Vec<u8> {
-        format!(
-            "{}\n{}\n{}\n{}\n{}\n{}",
-            self.key_id,
-            self.venue,
-            self.account,
-            self.role,
-            self.algorithm,
-            self.added_at.as_ms()
-        )
-        .into_bytes()
-    }
 }
 
 /// One key of the store.
@@ -149,6 +86,12 @@ pub enum StoreError {
         /// The role.
         role: Role,
         /// The key that is there.
+        key_id: String,
+    },
+    /// This very key is in the store.
+    #[error("key {key_id} is in use already; ask the venue for a new one")]
+    InUse {
+        /// The key.
         key_id: String,
     },
     /// No such key.
@@ -229,24 +172,23 @@ impl SealedStore {
     /// # Errors
     ///
     /// [`StoreError::Exists`] if the account has an active key of this role on this venue;
-    /// [`StoreError::Key`] if the secret is not a key; [`StoreError::OtherPolicy`].
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact")]
+    /// [`StoreError::InUse`] if this very key is in the store; [`StoreError::Key`] if the secret is
+    /// not a key; [`StoreError::OtherPolicy`].
     pub fn add(
         &mut self,
         root: &RootSecret,
         policy_hash: &[u8; 32],
-        venue: Venue,
-        account: &AccountName,
-        role: Role,
-        api_key: &str,
-        secret: &SecretText,
-        now: Timestamp,
+        new: &NewKey<'_>,
     ) -> Result<KeyDescription, StoreError> {
-        if let Some(there) = self.active(venue, account, role) {
-            let key_id = there.key_id.clone();
-            return Err(StoreError::Exists { venue, account: account.clone(), role, key_id });
+        if let Some(there) = self.active(new) {
+            return Err(StoreError::Exists {
+                venue: new.venue,
+                account: new.account.clone(),
+                role: new.role,
+                key_id: there.key_id.clone(),
+            });
         }
-        self.insert(root, policy_hash, venue, account, role, api_key, secret, now)
+        self.insert(root, policy_hash, new)
     }
 
     /// Adds a key beside the active one, which becomes [`KeyStage::Retiring`].
@@ -254,29 +196,23 @@ impl SealedStore {
     /// # Errors
     ///
     /// [`StoreError::Unknown`] if there is nothing to rotate; otherwise as [`SealedStore::add`].
-    #[expect(clippy::too_many_arguments, reason = "one call site; each is a different fact")]
     pub fn rotate(
         &mut self,
         root: &RootSecret,
         policy_hash: &[u8; 32],
-        venue: Venue,
-        account: &AccountName,
-        role: Role,
-        api_key: &str,
-        secret: &SecretText,
-        now: Timestamp,
+        new: &NewKey<'_>,
     ) -> Result<KeyDescription, StoreError> {
         let old = self
-            .active(venue, account, role)
+            .active(new)
             .map(|description| description.key_id.clone())
-            .ok_or_else(|| StoreError::Unknown(format!("for {venue} account {account}")))?;
-        let new = self.insert(root, policy_hash, venue, account, role, api_key, secret, now)?;
+            .ok_or_else(|| StoreError::Unknown(format!("for {} account {}", new.venue, new.account)))?;
+        let added = self.insert(root, policy_hash, new)?;
         for entry in &mut self.entries {
-            if entry.description.key_id == old && entry.description.key_id != new.key_id {
+            if entry.description.key_id == old {
                 entry.description.stage = KeyStage::Retiring;
             }
         }
-        Ok(new)
+        Ok(added)
     }
 
     /// Drops a key for good.
@@ -342,9 +278,13 @@ impl SealedStore {
         Ok(resealed)
     }
 
-    fn active(&self, venue: Venue, account: &AccountName, role: Role) -> Option<&KeyDescription> {
+    /// The active key whose place `new` would take.
+    fn active(&self, new: &NewKey<'_>) -> Option<&KeyDescription> {
         self.descriptions().find(|key| {
-            key.venue == venue && key.account == *account && key.role == role && key.stage == KeyStage::Active
+            key.venue == new.venue
+                && key.account == *new.account
+                && key.role == new.role
+                && key.stage == KeyStage::Active
         })
     }
 
@@ -357,35 +297,29 @@ impl SealedStore {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two call sites; each is a different fact")]
     fn insert(
         &mut self,
         root: &RootSecret,
         policy_hash: &[u8; 32],
-        venue: Venue,
-        account: &AccountName,
-        role: Role,
-        api_key: &str,
-        secret: &SecretText,
-        now: Timestamp,
+        new: &NewKey<'_>,
     ) -> Result<KeyDescription, StoreError> {
         self.check_policy(policy_hash)?;
-        let key_id = KeyDescription::key_id(api_key);
+        let key_id = KeyDescription::key_id(new.api_key);
         if self.descriptions().any(|key| key.key_id == key_id) {
-            return Err(StoreError::Exists { venue, account: account.clone(), role, key_id });
+            return Err(StoreError::InUse { key_id });
         }
-        let signing =
-            SigningKey::parse(secret).map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
+        let signing = SigningKey::parse(new.secret)
+            .map_err(|source| StoreError::Key { key_id: key_id.clone(), source })?;
         let description = KeyDescription {
             key_id,
-            venue,
-            account: account.clone(),
-            role,
+            venue: new.venue,
+            account: new.account.clone(),
+            role: new.role,
             algorithm: algorithm_name(signing.algorithm()).to_owned(),
-            added_at: now,
+            added_at: new.added_at,
             stage: KeyStage::Active,
         };
-        let payload = Payload { api_key: api_key.into(), secret: secret.expose().into() };
+        let payload = Payload { api_key: new.api_key.into(), secret: new.secret.expose().into() };
         let text = Zeroizing::new(serde_json::to_vec(&payload).expect("two strings"));
         let sealed = BASE64.encode(root.seal(policy_hash, &description.sealed_metadata(), &text));
         self.entries.push(Entry { description: description.clone(), sealed });
@@ -428,12 +362,19 @@ mod tests {
 
     fn store_with_one_key(root: &RootSecret) -> SealedStore {
         let mut store = SealedStore::new("version = 1", &POLICY);
-        let account = AccountName::new("main").expect("a name");
-        let secret = SecretText::new("s3cr3t-of-the-venue".to_owned());
+        with_key("APIKEY", "s3cr3t-of-the-venue", |key| store.add(root, &POLICY, key)).expect("first key");
         store
-            .add(root, &POLICY, Venue::Bybit, &account, Role::Trade, "APIKEY", &secret, Timestamp::from_ms(1))
-            .expect("first key");
-        store
+    }
+
+    fn with_key<T>(api_key: &str, secret: &str, act: impl FnOnce(&NewKey<'_>) -> T) -> T {
+        act(&NewKey {
+            venue: Venue::Bybit,
+            account: &AccountName::new("main").expect("a name"),
+            role: Role::Trade,
+            api_key,
+            secret: &SecretText::new(secret.to_owned()),
+            added_at: Timestamp::from_ms(1),
+        })
     }
 
     #[test]
@@ -463,24 +404,11 @@ mod tests {
     fn rotation_keeps_the_old_key_until_it_is_dropped() {
         let root = RootSecret::generate();
         let mut store = store_with_one_key(&root);
-        let account = AccountName::new("main").expect("a name");
-        let secret = SecretText::new("next".to_owned());
-        let add = |store: &mut SealedStore| {
-            store.add(
-                &root,
-                &POLICY,
-                Venue::Bybit,
-                &account,
-                Role::Trade,
-                "K2",
-                &secret,
-                Timestamp::from_ms(2),
-            )
-        };
-        assert!(matches!(add(&mut store), Err(StoreError::Exists { .. })));
-        let new = store
-            .rotate(&root, &POLICY, Venue::Bybit, &account, Role::Trade, "K2", &secret, Timestamp::from_ms(2))
-            .expect("there is one to rotate");
+        let added = with_key("K2", "next", |key| store.add(&root, &POLICY, key));
+        assert!(matches!(added, Err(StoreError::Exists { .. })));
+        let same = with_key("APIKEY", "next", |key| store.rotate(&root, &POLICY, key));
+        assert!(matches!(same, Err(StoreError::InUse { .. })));
+        let new = with_key("K2", "next", |key| store.rotate(&root, &POLICY, key)).expect("one to rotate");
         let stages: Vec<KeyStage> = store.descriptions().map(|key| key.stage).collect();
         assert_eq!(stages, [KeyStage::Retiring, KeyStage::Active]);
         store.remove(&KeyDescription::key_id("APIKEY")).expect("the old one");

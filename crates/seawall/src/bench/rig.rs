@@ -10,7 +10,7 @@ use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use keys::{Role, SecretText, SigningKey};
+use keys::{NewKey, Role, SecretText, SigningKey};
 use protocol::client::LineClient;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -245,16 +245,15 @@ impl Server {
         for algorithm in Algorithm::ALL {
             let (account, secret) = (account(algorithm)?, keys.secret(algorithm));
             let api_key = random_text(64);
-            store.add(
-                &root,
-                &policy.hash(),
-                Venue::Binance,
-                &account,
-                Role::Trade,
-                &api_key,
-                &secret,
-                now(),
-            )?;
+            let new = NewKey {
+                venue: Venue::Binance,
+                account: &account,
+                role: Role::Trade,
+                api_key: &api_key,
+                secret: &secret,
+                added_at: now(),
+            };
+            store.add(&root, &policy.hash(), &new)?;
         }
         crate::layout::write_private(&layout.trade_store(), store.to_json().as_bytes())?;
         let sockets = std::sync::Arc::new(VaultSockets::bind(&installation)?);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use keys::{KeyDescription, KeyStage, Role, SecretText};
+use keys::{KeyDescription, KeyStage, NewKey, Role, SecretText};
 use protocol::admin::Change;
 use trading::{AccountName, Venue};
 use venue::KeyPermissions;
@@ -56,6 +56,19 @@ pub struct KeyOptions {
     role: Role,
 }
 
+impl KeyOptions {
+    fn new_key<'a>(&'a self, api_key: &'a str, secret: &'a SecretText) -> NewKey<'a> {
+        NewKey {
+            venue: self.venue,
+            account: &self.account,
+            role: self.role,
+            api_key,
+            secret,
+            added_at: now(),
+        }
+    }
+}
+
 /// Which key to replace.
 #[derive(Debug, Args)]
 pub struct RotateOptions {
@@ -93,8 +106,7 @@ fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> 
     let _changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let root = installation.root_secret()?;
-    let KeyOptions { venue, account, role } = options;
-    let key = store.add(&root, &policy.hash(), *venue, account, *role, &api_key, &secret, now())?;
+    let key = store.add(&root, &policy.hash(), &options.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("added {}", described(&key)) };
     installation.put_in_force(&store, &policy, change)?;
     say(format!("sealed {}", described(&key)));
@@ -108,8 +120,7 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
     let changing = installation.changing()?;
     let (mut store, policy) = installation.store()?;
     let root = installation.root_secret()?;
-    let KeyOptions { venue, account, role } = &options.key;
-    let new = store.rotate(&root, &policy.hash(), *venue, account, *role, &api_key, &secret, now())?;
+    let new = store.rotate(&root, &policy.hash(), &options.key.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
     installation.put_in_force(&store, &policy, change)?;
     drop(changing);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway::{Bases, StandIn};
-use keys::{Role, SecretText};
+use keys::{NewKey, Role, SecretText};
 use policy::Policy;
 use protocol::admin::{AdminCommand, AdminReply, Change, VaultStatus};
 use serde::{Deserialize, Serialize};
@@ -399,7 +399,15 @@ fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<PaperKey
         let key =
             PaperKey { venue, account: account.clone(), api_key: random_text(18), secret: random_text(36) };
         let secret = SecretText::new(key.secret.clone());
-        store.add(&root, &policy.hash(), venue, account, Role::Trade, &key.api_key, &secret, now())?;
+        let new = NewKey {
+            venue,
+            account,
+            role: Role::Trade,
+            api_key: &key.api_key,
+            secret: &secret,
+            added_at: now(),
+        };
+        store.add(&root, &policy.hash(), &new)?;
         issued.push(key);
         added = true;
     }

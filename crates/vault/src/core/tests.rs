@@ -7,7 +7,7 @@ mod replay;
 
 use std::collections::BTreeMap;
 
-use keys::{RecordKey, Role, RootSecret, SealedStore, SecretText};
+use keys::{NewKey, RecordKey, Role, RootSecret, SealedStore, SecretText};
 use policy::Policy;
 use serde_json::Value;
 use trading::{AccountName, Timestamp, Venue};
@@ -195,10 +195,15 @@ fn sealed(root: &RootSecret, text: &str) -> SealedStore {
     for (account, own) in policy.accounts() {
         let secret = SecretText::new(format!("secret-of-{account}"));
         let key = format!("key-of-{account}");
-        let at = Timestamp::from_ms(NOW);
-        store
-            .add(root, &policy.hash(), own.venue(), account, Role::Trade, &key, &secret, at)
-            .expect("a new key");
+        let new = NewKey {
+            venue: own.venue(),
+            account,
+            role: Role::Trade,
+            api_key: &key,
+            secret: &secret,
+            added_at: Timestamp::from_ms(NOW),
+        };
+        store.add(root, &policy.hash(), &new).expect("a new key");
     }
     store
 }
