@@ -2,12 +2,15 @@
 //!
 //! The same inputs give the same outputs, so the log replayed gives the same decisions.
 
+mod commands;
+mod reports;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use policy::{Context, Decision, MarkPrice, OrderName, Policy, Recorded as PolicyRecord, State, VenueEvent};
-use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
-use protocol::sign::{DenialText, ErrorCode, ErrorText, Listed, Report, ReportEvent};
+use policy::{Context, Decision, Policy, Recorded as PolicyRecord, State, VenueEvent};
+use protocol::admin::AdminReply;
+use protocol::sign::{DenialText, ErrorCode, ErrorText};
 use trading::{AccountName, Instrument, Timestamp, TradingState};
 
 use crate::detail::{Detail, Event};
@@ -20,9 +23,6 @@ use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 pub(crate) const MAX_WAITING: usize = 4096;
 /// Operators' commands that may wait beyond that: a halt is heard when nothing else is.
 const OPERATORS_ROOM: usize = 64;
-/// Reports of the venue that one account's next record may hold, each order of a listing counted as
-/// one; one more makes a record of its own.
-const MAX_HEARD: usize = 128;
 
 /// When a signature may leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -369,111 +369,6 @@ impl Core {
         Ok(())
     }
 
-    /// The venue's word about an order, through the gateway; the policy says what it may free.
-    fn report(&mut self, report: &Report, salt: Salt, out: &mut Vec<Output>) {
-        let order = match (&report.order_number, &report.client_order_id, &report.venue_order_id) {
-            (Some(number), ..) => OrderName::Number(*number),
-            (None, Some(client), _) => OrderName::Client(client.clone()),
-            (None, None, Some(venue)) => OrderName::Venue(venue.clone()),
-            (None, None, None) => return,
-        };
-        self.counts.rejected += u64::from(report.event == ReportEvent::Rejected);
-        let event = match (report.event, &report.venue_order_id) {
-            (ReportEvent::Acknowledged, Some(venue_order_id)) => {
-                VenueEvent::Acknowledged { order, venue_order_id: venue_order_id.clone() }
-            }
-            (ReportEvent::Acknowledged, None) => return,
-            (ReportEvent::Rejected, _) => VenueEvent::Rejected { order },
-            (ReportEvent::Closed, _) => VenueEvent::Closed { order },
-        };
-        self.hear(&report.account, event, salt, out);
-    }
-
-    /// What the venue listed as resting, through the gateway.
-    fn listed(&mut self, listed: Listed, salt: Salt, out: &mut Vec<Output>) {
-        let Listed { account, market, instrument, below, open } = listed;
-        let open = open.into_iter().collect();
-        self.hear(&account, VenueEvent::Listed { market, instrument, below, open }, salt, out);
-    }
-
-    /// Lets the counters take what was heard, and keeps it for the account's next record.
-    fn hear(&mut self, account: &AccountName, event: VenueEvent, salt: Salt, out: &mut Vec<Output>) {
-        let Some(state) = self.states.get_mut(account) else { return };
-        state.observe(&event);
-        let heard = self.heard.entry(account.clone()).or_default();
-        heard.push(event);
-        if heard.iter().map(length).sum::<usize>() >= MAX_HEARD {
-            self.write_down_heard(salt, out);
-        }
-    }
-
-    /// Records what was heard of every account now, because no decision's record can hold it or
-    /// because what follows must stand behind it.
-    fn write_down_heard(&mut self, salt: Salt, out: &mut Vec<Output>) {
-        for (account, heard) in std::mem::take(&mut self.heard) {
-            let salt = crate::recorder::derived_salt(salt, self.recorder.next_index());
-            let (frame, ticket) = self.note("gateway", &Event::heard(account, heard), salt);
-            out.push(frame);
-            // Nobody waits for this record.
-            drop(ticket);
-        }
-    }
-
-    fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
-        for mark in marks {
-            // Only instruments the policy names: the table cannot grow beyond it.
-            if !names(&self.policy, &mark.instrument) {
-                continue;
-            }
-            if let Ok(price) = trading::Price::new(mark.price) {
-                // A mark from the future would never grow stale.
-                let at = mark.at.min(self.context.now);
-                self.context.mark_prices.insert(mark.instrument.clone(), MarkPrice { price, at });
-            }
-        }
-    }
-
-    fn command(&mut self, from: CallerToken, uid: u32, line: &[u8], salt: Salt, out: &mut Vec<Output>) {
-        let command = match serde_json::from_slice(line) {
-            Ok(command) => command,
-            Err(error) => return self.refuse_command(from, ErrorCode::Malformed, error.to_string(), out),
-        };
-        let event = match command {
-            AdminCommand::Status => {
-                let status = AdminReply::Status(self.status());
-                return self.say_at_once(from, serde_json::to_vec(&status).expect("plain values"), out);
-            }
-            AdminCommand::SetState { state, account, why } => {
-                self.write_down_heard(salt, out);
-                self.set_state(state, account, why)
-            }
-            AdminCommand::Load { store, change } => self.load(&store, change),
-            AdminCommand::Note { change } => check_change(&change).map(|()| Event::change(change)),
-        };
-        match event {
-            Ok(event) => self.record_event(from, uid, &event, salt, out),
-            Err(problem) => self.refuse_command(from, ErrorCode::Forbidden, problem, out),
-        }
-    }
-
-    fn refuse_command(&mut self, from: CallerToken, code: ErrorCode, message: String, out: &mut Vec<Output>) {
-        let reply = AdminReply::Error { error: ErrorText { code, message } };
-        self.answer(from, serde_json::to_vec(&reply).expect("plain values"), out);
-    }
-
-    fn record_event(
-        &mut self,
-        from: CallerToken,
-        uid: u32,
-        event: &Event,
-        salt: Salt,
-        out: &mut Vec<Output>,
-    ) {
-        let (frame, recorded) = self.note(&format!("uid:{uid}"), event, salt);
-        out.push(frame);
-        self.enqueue(from, recorded, out);
-    }
-
     fn note(&mut self, actor: &str, event: &Event, salt: Salt) -> (Output, Recorded) {
         let heading = crate::recorder::Heading {
             time: self.context.now,
@@ -486,25 +381,6 @@ impl Core {
         self.recorder.record(&heading, event.bytes(), Verdict::Event, None, salt)
     }
 
-    fn set_state(
-        &mut self,
-        state: TradingState,
-        account: Option<AccountName>,
-        why: String,
-    ) -> Result<Event, String> {
-        if why.trim().is_empty() || why.len() > 500 {
-            return Err("say why in 1 to 500 bytes".into());
-        }
-        if let Some(account) = &account
-            && self.policy.account(account).is_none()
-            && !self.states.contains_key(account)
-        {
-            return Err(format!("account {account} is not in the policy"));
-        }
-        self.put_state(state, account.as_ref());
-        Ok(Event::state(state, account, why))
-    }
-
     fn put_state(&mut self, state: TradingState, account: Option<&AccountName>) {
         match account {
             Some(account) => {
@@ -515,15 +391,6 @@ impl Core {
                 self.states.values_mut().for_each(|own| own.set_trading_state(state));
             }
         }
-    }
-
-    /// Takes a new policy and its keys, or neither.
-    fn load(&mut self, store: &str, change: Change) -> Result<Event, String> {
-        check_change(&change)?;
-        let policy = self.signer.reload(store)?;
-        self.context.mark_prices.retain(|instrument, _| names(&policy, instrument));
-        self.policy = policy;
-        Ok(Event::change(change))
     }
 
     /// Applies a record of an earlier epoch, in the order of the log: the counters are then what
@@ -557,45 +424,6 @@ impl Core {
         // Nobody waits for this record: the ticket is dropped, the frame is sent when the link joins.
         drop(self.recorder.record(&heading, epoch.encode(), Verdict::Event, None, salt));
     }
-
-    fn status(&self) -> protocol::admin::VaultStatus {
-        protocol::admin::VaultStatus {
-            pid: 0,
-            isolation: "software".into(),
-            epoch: self.recorder.epoch(),
-            policy_hash: crate::hex(&self.policy.hash()),
-            states: self
-                .policy
-                .accounts()
-                .map(|(name, _)| (name.clone(), self.trading_state(name)))
-                .collect(),
-            lease: "not required: no watchdog yet".into(),
-            keys: self.signer.keys().map(|key| self.key_status(key)).collect(),
-            approved: self.counts.approved,
-            denied: self.counts.denied,
-            released: self.counts.released,
-            rejected: self.counts.rejected,
-            errors: self.counts.errors,
-            next_index: self.recorder.next_index(),
-            durable: self.durable,
-            journal_connected: false,
-            latency_us: [0; 3],
-        }
-    }
-
-    fn trading_state(&self, account: &AccountName) -> TradingState {
-        self.states.get(account).map_or(self.everywhere, State::trading_state)
-    }
-
-    fn key_status(&self, key: &keys::KeyDescription) -> KeyStatus {
-        KeyStatus {
-            key_id: key.key_id.clone(),
-            venue: key.venue.to_string(),
-            account: key.account.to_string(),
-            stage: format!("{:?}", key.stage).to_lowercase(),
-            age_ms: self.context.now.since_ms(key.added_at),
-        }
-    }
 }
 
 /// What a record of an earlier epoch means for the counters.
@@ -628,29 +456,6 @@ fn state_of<'a>(
         }
         state
     })
-}
-
-/// Whether `change` fits a record.
-fn check_change(change: &Change) -> Result<(), String> {
-    let is_word = |kind: &str| kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    if change.kind.is_empty() || change.kind.len() > 32 || !is_word(&change.kind) {
-        return Err("`kind` must be one word of 1 to 32 of a-z and _".into());
-    }
-    if matches!(change.kind.as_str(), "halt" | "resume" | "heard" | transparency::Epoch::OPERATION) {
-        return Err(format!("`kind` must not be {}: such records have a meaning of their own", change.kind));
-    }
-    if change.text.is_empty() || change.text.len() > 1000 {
-        return Err("`text` must have 1 to 1000 bytes".into());
-    }
-    Ok(())
-}
-
-/// How much of a record a report takes.
-fn length(event: &VenueEvent) -> usize {
-    match event {
-        VenueEvent::Listed { open, .. } => 1 + open.len(),
-        VenueEvent::Acknowledged { .. } | VenueEvent::Closed { .. } | VenueEvent::Rejected { .. } => 1,
-    }
 }
 
 /// Whether any account of `policy` may trade `instrument`.

@@ -11,7 +11,7 @@ use protocol::journal::{Reply, Request, Role, split};
 use protocol::peer::Peer;
 use transparency::Leaf;
 
-use crate::connection::interest;
+use crate::outgoing::Outgoing;
 use crate::ticket::DurableBelow;
 
 /// Longest wait for the journal's answer while nothing else can be done.
@@ -23,10 +23,7 @@ const CHUNK: usize = 64 * 1024;
 pub(crate) struct JournalLink {
     stream: UnixStream,
     input: Vec<u8>,
-    output: Vec<u8>,
-    written: usize,
-    /// As in [`crate::connection::Connection`].
-    awaits_room: bool,
+    output: Outgoing,
     chunk: Box<[u8]>,
     welcome: Welcome,
 }
@@ -75,9 +72,7 @@ impl JournalLink {
         Ok(Self {
             stream: UnixStream::from_std(handshake.stream),
             input: handshake.input,
-            output: Vec::new(),
-            written: 0,
-            awaits_room: false,
+            output: Outgoing::default(),
             chunk: vec![0; CHUNK].into(),
             welcome,
         })
@@ -141,42 +136,22 @@ impl JournalLink {
 
     /// Joins the event loop.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, interest(false))
+        registry.register(&mut self.stream, token, Outgoing::interest())
     }
 
     pub(crate) fn queue_append(&mut self, index: u64, body: &[u8], detail: &[u8]) -> io::Result<()> {
         let append = Request::Append { sequence: index, body, detail };
-        append.encode(&mut self.output).map_err(io::Error::other)
+        append.encode(self.output.tail()).map_err(io::Error::other)
     }
 
     pub(crate) fn queue_leaf(&mut self, index: u64, leaf: &Leaf) -> io::Result<()> {
         let leaf = leaf.to_bytes();
-        Request::Leaf { sequence: index, leaf: &leaf }.encode(&mut self.output).map_err(io::Error::other)
+        Request::Leaf { sequence: index, leaf: &leaf }.encode(self.output.tail()).map_err(io::Error::other)
     }
 
     /// Writes as much as the kernel takes, and has the event loop tell when it takes the rest.
     pub(crate) fn flush(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.write()?;
-        let left = !self.output.is_empty();
-        if left != self.awaits_room {
-            registry.reregister(&mut self.stream, token, interest(left))?;
-            self.awaits_room = left;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-        Ok(())
+        self.output.flush(&mut self.stream, registry, token)
     }
 
     /// Reads everything that has arrived; returns the furthest acknowledgement, if there is one.

@@ -13,6 +13,7 @@ mod core;
 mod detail;
 mod journal_link;
 mod onboarding;
+mod outgoing;
 mod recorder;
 mod request;
 mod serve;

@@ -18,9 +18,10 @@ use protocol::admin::AdminReply;
 use protocol::peer::Peer;
 use trading::Timestamp;
 
-use crate::connection::{Connection, Door, interest};
+use crate::connection::{Connection, Door};
 use crate::core::{CallerToken, Core, Input, Output};
 use crate::journal_link::JournalLink;
+use crate::outgoing::Outgoing;
 use crate::recorder::Recorder;
 use crate::request::Caller;
 use crate::ticket::DurableBelow;
@@ -196,7 +197,7 @@ impl Server {
             }
             let id = self.next_connection;
             self.next_connection += 1;
-            if let Err(error) = self.poll.registry().register(&mut stream, Token(id), interest(false)) {
+            if let Err(error) = self.poll.registry().register(&mut stream, Token(id), Outgoing::interest()) {
                 tracing::warn!(%error, "a caller could not be watched");
                 continue;
             }

@@ -4,7 +4,8 @@ use policy::{Context, Decision, MarkPrice, Request, State};
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::{MAX_HEARD, Past, state_of};
+use crate::core::reports::MAX_HEARD;
+use crate::core::{Past, state_of};
 use crate::detail::{Detail, past};
 use trading::TradingState;
 
