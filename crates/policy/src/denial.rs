@@ -72,12 +72,39 @@ pub enum Denial {
     OrderRateOverLimit { was: u64, limit: u64 },
     #[error("{was} messages within a second exceed {limit}")]
     MessageRateOverLimit { was: u64, limit: u64 },
+    #[error("price {was} is beyond {bound}, {limit_bps} basis points from the reference price {reference}")]
+    PriceOutsideCollar { was: Price, reference: Price, bound: Decimal, limit_bps: u64 },
+    #[error("an order of the same content was signed within {window_ms} ms")]
+    OrderDuplicate { window_ms: u64 },
+    #[error("{was} orders of the same content exceed {limit}")]
+    RepeatsOverLimit { was: u64, limit: u64 },
+    #[error(
+        "new orders for {} are stopped, because one was repeated too often, until someone resumes",
+        plain(instrument)
+    )]
+    StoppedByRepetition { instrument: Instrument },
+    #[error("more orders were signed within {window_ms} ms than can be remembered")]
+    TooManyToRemember { window_ms: u64 },
+    #[error("the symbol may be traded {hours} only")]
+    OutsideTradingHours { hours: Box<str> },
+    #[error("the order does not say why: its thesis is missing")]
+    ThesisMissing,
     #[error("{was} signed this UTC day with this order exceed {limit}")]
     DayBudgetExceeded { was: Decimal, limit: Notional },
     #[error("{was} signed within 24 hours with this order exceed {limit}")]
     RollingBudgetExceeded { was: Decimal, limit: Notional },
     #[error("{was} open orders with this one exceed {limit}")]
     OpenOrdersOverLimit { was: u64, limit: u64 },
+    #[error("{was} resting with this order exceed {limit}")]
+    OpenNotionalOverLimit { was: Decimal, limit: Notional },
+    #[error("{was} of this symbol resting with this order exceed {limit}")]
+    SymbolOpenNotionalOverLimit { was: Decimal, limit: Notional },
+    #[error("with this order the position could reach {was}, more than {limit}")]
+    PositionOverLimit { was: Decimal, limit: Quantity },
+    #[error("with this order the net positions could reach {was}, more than {limit}")]
+    NetExposureOverLimit { was: Decimal, limit: Notional },
+    #[error("the order would trade with an order of the same account that rests")]
+    SelfCrossing,
     #[error("leverage {was} is not within 0 and {limit}")]
     LeverageOverLimit { was: Decimal, limit: Decimal },
     #[error("setting {setting} is not on the account's list")]
@@ -94,6 +121,9 @@ pub enum Denial {
     Arithmetic { rule: Box<str> },
     #[error("the request could not be judged")]
     NotJudged,
+    /// A limit of the bot that asks, not of the whole account. [`Denial::code`] is that of the limit.
+    #[error("of this bot alone, {denial}")]
+    OfBot { denial: Box<Self> },
     /// A denial of one leg of a batch; legs count from 0. [`Denial::code`] is that of the leg.
     #[error("leg {leg}: {denial}")]
     InLeg { leg: usize, denial: Box<Self> },
@@ -134,9 +164,21 @@ impl Denial {
             Self::QuantityOffLot { .. } => "quantity_off_lot",
             Self::OrderRateOverLimit { .. } => "order_rate_over_limit",
             Self::MessageRateOverLimit { .. } => "message_rate_over_limit",
+            Self::PriceOutsideCollar { .. } => "price_outside_collar",
+            Self::OrderDuplicate { .. } => "order_duplicate",
+            Self::RepeatsOverLimit { .. } => "repeats_over_limit",
+            Self::StoppedByRepetition { .. } => "stopped_by_repetition",
+            Self::TooManyToRemember { .. } => "too_many_to_remember",
+            Self::OutsideTradingHours { .. } => "outside_trading_hours",
+            Self::ThesisMissing => "thesis_missing",
             Self::DayBudgetExceeded { .. } => "day_budget_exceeded",
             Self::RollingBudgetExceeded { .. } => "rolling_budget_exceeded",
             Self::OpenOrdersOverLimit { .. } => "open_orders_over_limit",
+            Self::OpenNotionalOverLimit { .. } => "open_notional_over_limit",
+            Self::SymbolOpenNotionalOverLimit { .. } => "symbol_open_notional_over_limit",
+            Self::PositionOverLimit { .. } => "position_over_limit",
+            Self::NetExposureOverLimit { .. } => "net_exposure_over_limit",
+            Self::SelfCrossing => "self_crossing",
             Self::LeverageOverLimit { .. } => "leverage_over_limit",
             Self::SettingNotAllowed { .. } => "setting_not_allowed",
             Self::AmendmentIncomplete { .. } => "amendment_incomplete",
@@ -145,7 +187,7 @@ impl Denial {
             Self::BatchLegNotAllowed { .. } => "batch_leg_not_allowed",
             Self::Arithmetic { .. } => "arithmetic",
             Self::NotJudged => "not_judged",
-            Self::InLeg { denial, .. } => denial.code(),
+            Self::OfBot { denial } | Self::InLeg { denial, .. } => denial.code(),
         }
     }
 }

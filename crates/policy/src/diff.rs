@@ -107,6 +107,16 @@ fn compare(direction: Direction, old: &Value, new: &Value) -> Verdict {
     match (direction, old, new) {
         (Direction::Lower, Value::Count(old), Value::Count(new)) => tighter(new < old),
         (Direction::Lower, Value::Amount(old), Value::Amount(new)) => tighter(new < old),
+        (Direction::Higher, Value::Count(old), Value::Count(new)) => tighter(new > old),
+        (Direction::Subset, Value::Hours(old), Value::Hours(new)) => {
+            if new.is_subset(old) {
+                Verdict::Tighter
+            } else if old.is_subset(new) {
+                Verdict::Looser
+            } else {
+                Verdict::Changed
+            }
+        }
         (Direction::True, Value::Flag(_), Value::Flag(new)) => tighter(*new),
         (Direction::Subset, Value::Words(old), Value::Words(new)) => {
             if new.is_subset(old) {

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::presets::Preset;
 
 /// Lets `bot` use `accounts` and the users `uids` speak for it; a bot that is there already gets
-/// exactly these.
+/// exactly these. A new one may use all of what the first of its accounts may.
 ///
 /// # Errors
 ///
@@ -22,6 +22,7 @@ pub fn add_bot(
     let mut document = read(text)?;
     let uids: Array = uids.iter().map(u32::to_string).collect();
     let names: Array = accounts.iter().map(AccountName::as_str).collect();
+    let limits = accounts.first().and_then(|first| limits_of(&document, first));
     let bots = table(&mut document, "bots")?;
     match bots.get_mut(bot.as_str()).and_then(Item::as_table_like_mut) {
         Some(existing) => {
@@ -32,6 +33,9 @@ pub fn add_bot(
             let mut table = Table::new();
             table.insert("accounts", value(names));
             table.insert("uids", value(uids));
+            for (name, limit) in limits.unwrap_or_else(least) {
+                table.insert(name, limit);
+            }
             bots.insert(bot.as_str(), Item::Table(table));
         }
     }
@@ -96,6 +100,23 @@ fn table<'a>(document: &'a mut DocumentMut, name: &str) -> Result<&'a mut dyn Ta
         .get_mut(name)
         .and_then(Item::as_table_like_mut)
         .ok_or_else(|| vec![Mistake::at("", 0, name, "is not a table", "write it as one")])
+}
+
+/// The limits that bots have in common with accounts.
+const SHARED: [&str; 4] =
+    ["new_orders_per_second", "messages_per_second", "notional_per_utc_day", "notional_rolling_24h"];
+
+fn limits_of(document: &DocumentMut, account: &AccountName) -> Option<Vec<(&'static str, Item)>> {
+    let account = document.get("accounts")?.get(account.as_str())?;
+    let limit =
+        |name: &'static str| Some((name, value(account.get(name)?.as_value()?.clone().decorated(" ", ""))));
+    SHARED.into_iter().map(limit).collect()
+}
+
+/// For a bot without accounts, which may do nothing: the least a policy may say.
+fn least() -> Vec<(&'static str, Item)> {
+    let limit = |name: &str| if name.ends_with("second") { value(1) } else { value("1") };
+    SHARED.into_iter().map(|name| (name, limit(name))).collect()
 }
 
 /// Lets copied tables follow those that are there; their old places belong to another file.

@@ -1,6 +1,6 @@
 //! The decision: every rule, every time, and the ticket that only an approval prints.
 
-use trading::{Decimal, Intent, Timestamp};
+use trading::{Decimal, Instrument, Intent, Timestamp};
 
 use crate::denial::Denial;
 use crate::facts::{Facts, Tally};
@@ -97,10 +97,11 @@ pub fn evaluate(policy: &Policy, state: &State, request: Request, context: &Cont
     let judged = run(policy, state, &request, context, &mut collect);
     let mut denials = collect.denials;
     match judged {
-        Some((tally, expires)) if denials.is_empty() => {
+        Some(Outcome { tally, expires, stops }) if denials.is_empty() => {
             let Request { bot, account, intent, .. } = request;
             let notional = tally.notional.decimal();
-            let recorded = Recorded { bot, account, intent, notional, at: context.now, expires };
+            let at = context.now;
+            let recorded = Recorded { bot, account, intent, notional, at, expires, stops };
             Decision::Approve(Approved { recorded })
         }
         _ => {
@@ -112,15 +113,24 @@ pub fn evaluate(policy: &Policy, state: &State, request: Request, context: &Cont
     }
 }
 
-/// Runs every rule on every leg. Returns what the request adds to the counters and when its
-/// signature expires, or `None` if that cannot be said.
+/// What an approval of a request would mean.
+pub(crate) struct Outcome {
+    /// What it adds to the counters.
+    tally: Tally,
+    /// When its signature expires.
+    expires: Timestamp,
+    /// Instruments on which it is the last repetition.
+    stops: Vec<Instrument>,
+}
+
+/// Runs every rule on every leg. `None` if what the request means cannot be said.
 pub(crate) fn run<V: Visitor>(
     policy: &Policy,
     state: &State,
     request: &Request,
     context: &Context,
     visitor: &mut V,
-) -> Option<(Tally, Timestamp)> {
+) -> Option<Outcome> {
     let legs = match &request.intent {
         Intent::Batch(legs) => legs.as_slice(),
         intent => std::slice::from_ref(intent),
@@ -137,16 +147,23 @@ pub(crate) fn run<V: Visitor>(
     if account.is_none() {
         visitor.deny("account", Denial::AccountUnknown { account: request.account.clone() });
     }
+    let bot = policy.bots.bots.get(&request.bot);
     let mut tally = Some(Tally::default());
+    let mut stops = Vec::new();
     for index in 0..legs.len() {
         let facts = Facts::of(request, context, state, account, legs, index, tally.unwrap_or_default());
         visitor.visit(&policy.bots, &facts);
         if let Some(account) = account {
             account.visit(&facts, visitor);
+            stops.extend(account.max_repeats.stops(&facts).cloned());
+        }
+        if let Some(bot) = bot {
+            bot.visit(&facts, visitor);
         }
         tally = tally.and_then(|_| facts.after());
     }
-    Some((tally?, expires(account?, request, state.effective(context.now))?))
+    let expires = expires(account?, request, state.effective(context.now))?;
+    Some(Outcome { tally: tally?, expires, stops })
 }
 
 /// Until when the venue may accept a signature made now: its time, its window, and the clocks'
@@ -155,7 +172,7 @@ fn expires(account: &Account, request: &Request, now: Timestamp) -> Option<Times
     let from = request.sent_at.map_or(now, |sent_at| sent_at.max(now));
     let window = request.window_ms(account.venue());
     let ms = from.as_ms().checked_add(window)?.checked_add(account.max_clock_skew_ms.limit)?;
-    Some(Timestamp::from_ms(ms))
+    Some(Timestamp::from_ms(ms).max(request.expires_at.unwrap_or_default()))
 }
 
 pub(crate) const fn is_batch(request: &Request) -> bool {

@@ -1,11 +1,13 @@
 //! Everything a rule may look at, gathered once per leg.
 
+use std::borrow::Cow;
+
 use trading::{Intent, Timestamp};
 
 use crate::judged::{Judged, Mark};
 use crate::policy::{Account, SymbolLimits};
 use crate::request::{Context, Request};
-use crate::state::State;
+use crate::state::{Counters, Exposure, State};
 use crate::units::Units;
 
 /// What rules judge: one leg of a request, and what surrounds it.
@@ -13,6 +15,8 @@ pub(crate) struct Facts<'a> {
     pub request: &'a Request,
     pub context: &'a Context,
     pub state: &'a State,
+    /// What the bot that asks has signed of it.
+    pub share: Option<&'a Counters>,
     /// The clock as the counters see it: never before what they have already counted.
     pub now: Timestamp,
     /// The whole request, one leg unless it is a batch.
@@ -22,6 +26,7 @@ pub(crate) struct Facts<'a> {
     /// What the legs before this one add.
     pub before: Tally,
     pub order: Option<Judged<'a>>,
+    exposure: Cow<'a, Exposure>,
     /// The limits of the order's symbol, if it is on the list.
     pub limits: Option<&'a SymbolLimits>,
     /// What the order takes from the budgets, if that can be said.
@@ -66,13 +71,20 @@ impl<'a> Facts<'a> {
         let limits =
             account.zip(order.as_ref()).and_then(|(account, order)| account.symbols.get(order.instrument));
         let charge = order.as_ref().zip(limits).and_then(|(order, limits)| order.charge(limits));
-        Self { request, context, state, now, legs, index, before, order, limits, charge }
+        let share = state.share(&request.bot);
+        let exposure = state.orders.exposure(now);
+        Self { request, context, state, share, exposure, now, legs, index, before, order, limits, charge }
     }
 
     /// The intent of this leg.
     #[inline]
     pub(crate) fn leg(&self) -> &'a Intent {
         &self.legs[self.index]
+    }
+
+    /// What the account's signed orders could do together.
+    pub(crate) fn exposure(&self) -> &Exposure {
+        &self.exposure
     }
 
     /// The legs before this one.

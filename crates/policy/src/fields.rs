@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::rules::Tier;
+use crate::state::MOST_RECENT_MS;
 
 /// Which change of a field makes a policy stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -12,6 +13,8 @@ pub enum Direction {
     Lower,
     /// A subset is tighter.
     Subset,
+    /// A larger number is tighter.
+    Higher,
     /// `true` is tighter.
     True,
     /// A multiple of the old value is tighter: what fits the new fits the old.
@@ -33,6 +36,8 @@ pub(crate) enum Kind {
     Word,
     /// A list of words without repetition.
     Words,
+    /// A list of hours of the week.
+    Hours,
 }
 
 /// One field of the policy file.
@@ -81,6 +86,10 @@ pub const FIELDS: &[Field] = &[
     field("version", None, Direction::Fixed, Kind::Count { most: 1 }),
     field("bots.*.accounts", S, Direction::Subset, Kind::Words),
     field("bots.*.uids", S, Direction::Subset, Kind::Words),
+    field("bots.*.new_orders_per_second", S, Direction::Lower, Kind::Count { most: MOST_PER_SECOND }),
+    field("bots.*.messages_per_second", S, Direction::Lower, Kind::Count { most: MOST_PER_SECOND }),
+    field("bots.*.notional_per_utc_day", S, Direction::Lower, Kind::Amount),
+    field("bots.*.notional_rolling_24h", S, Direction::Lower, Kind::Amount),
     field("accounts.*.venue", S, Direction::Fixed, Kind::Word),
     field("accounts.*.currency", None, Direction::Fixed, Kind::Word),
     field("accounts.*.sides", S, Direction::Subset, Kind::Words),
@@ -91,18 +100,35 @@ pub const FIELDS: &[Field] = &[
     field("accounts.*.max_clock_skew_ms", S, Direction::Lower, Kind::Count { most: 60_000 }),
     field("accounts.*.max_recv_window_ms", S, Direction::Lower, Kind::Count { most: 60_000 }),
     field("accounts.*.max_mark_price_age_ms", O, Direction::Lower, Kind::Count { most: 60_000 }),
+    field("accounts.*.max_price_deviation_bps", O, Direction::Lower, Kind::Count { most: 1_000_000 }),
     field("accounts.*.max_leverage", S, Direction::Lower, Kind::Amount),
     field("accounts.*.max_open_orders", O, Direction::Lower, Kind::Count { most: 10_000 }),
+    field("accounts.*.max_open_notional", O, Direction::Lower, Kind::Amount),
+    field("accounts.*.max_net_exposure", O, Direction::Lower, Kind::Amount),
+    field("accounts.*.prevent_self_crossing", O, Direction::True, Kind::Flag),
     field("accounts.*.new_orders_per_second", S, Direction::Lower, Kind::Count { most: MOST_PER_SECOND }),
     field("accounts.*.messages_per_second", S, Direction::Lower, Kind::Count { most: MOST_PER_SECOND }),
+    field(
+        "accounts.*.kept_for_cancels_per_second",
+        S,
+        Direction::Higher,
+        Kind::Count { most: MOST_PER_SECOND },
+    ),
+    field("accounts.*.duplicate_window_ms", S, Direction::Higher, Kind::Count { most: MOST_RECENT_MS }),
+    field("accounts.*.max_repeats", S, Direction::Lower, Kind::Count { most: 1_000 }),
+    field("accounts.*.repeat_window_ms", S, Direction::Higher, Kind::Count { most: MOST_RECENT_MS }),
     field("accounts.*.notional_per_utc_day", S, Direction::Lower, Kind::Amount),
     field("accounts.*.notional_rolling_24h", S, Direction::Lower, Kind::Amount),
+    field("accounts.*.require_thesis", S, Direction::True, Kind::Flag),
     field("accounts.*.allow_library_extras", S, Direction::Subset, Kind::Words),
     field("accounts.*.allow_settings", S, Direction::Subset, Kind::Words),
     field("accounts.*.symbols.*.max_quantity", S, Direction::Lower, Kind::Amount),
     field("accounts.*.symbols.*.max_notional", S, Direction::Lower, Kind::Amount),
+    field("accounts.*.symbols.*.max_position", O, Direction::Lower, Kind::Amount),
+    field("accounts.*.symbols.*.max_open_notional", O, Direction::Lower, Kind::Amount),
     field("accounts.*.symbols.*.tick", S, Direction::Multiple, Kind::Amount),
     field("accounts.*.symbols.*.lot", S, Direction::Multiple, Kind::Amount),
+    field("accounts.*.symbols.*.trading_hours", S, Direction::Subset, Kind::Hours),
 ];
 
 /// The fields of one table.

@@ -76,7 +76,7 @@ impl Mark {
     /// The price, however old: where none is needed, an old one only adds caution. Were it left
     /// out, a shorter `max_mark_price_age_ms` would value sales lower and allow more.
     #[inline]
-    const fn known(self) -> Option<Price> {
+    pub(crate) const fn known(self) -> Option<Price> {
         match self {
             Self::Fresh(price) | Self::Stale { price, .. } => Some(price),
             Self::Missing => None,
@@ -211,14 +211,27 @@ impl<'a> Judged<'a> {
     }
 
     /// What the order takes from the budgets. An exit whose worth is not known takes the symbol's
-    /// whole `max_notional`; anything else that is not known cannot be approved.
+    /// whole `max_notional`, and none takes more than that or than its quantity at the mark price:
+    /// the price it states may be anything. Otherwise what is not known cannot be approved.
     #[inline]
     pub(crate) fn charge(&self, limits: &SymbolLimits) -> Option<Units> {
         let known = match self.worth {
             Worth::Known(worth) => Units::at_least(worth),
             Worth::Unknown | Worth::Overflow => None,
         };
-        known.or_else(|| self.exit.then(|| Units::at_least(limits.max_notional.limit.decimal())).flatten())
+        if !self.exit {
+            return known;
+        }
+        let at_mark =
+            self.mark.known().zip(self.quantity()).and_then(|(price, quantity)| price.times(quantity));
+        let most =
+            at_mark.max(Some(limits.max_notional.limit)).and_then(|most| Units::at_least(most.decimal()))?;
+        Some(known.map_or(most, |known| known.min(most)))
+    }
+
+    /// Whether the order may stay on the book; an amendment's does.
+    pub(crate) fn may_rest(&self) -> bool {
+        self.origin != Origin::New || self.rests()
     }
 
     /// Whether this is a new order that may stay on the book.

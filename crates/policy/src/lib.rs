@@ -19,6 +19,7 @@ mod evaluate;
 mod explain;
 mod facts;
 mod fields;
+mod hours;
 mod judged;
 mod parse;
 mod policy;

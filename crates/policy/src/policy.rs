@@ -6,9 +6,11 @@ use sha2::{Digest, Sha256};
 use trading::{AccountName, Instrument, Symbol, Venue};
 
 use crate::rules::{
-    BotAccess, Budget, ClientIdRequired, ClockSkew, LibraryExtras, Lot, MakerOnly, MarkPriceAge, MaxLeverage,
-    MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow, Rolling24h,
-    Settings, Sides, Tick, TimesInForce, UtcDay, VenueMatch,
+    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, Everyone, LibraryExtras, Lot,
+    MakerOnly, MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats, MessageRate,
+    NetExposure, OpenNotional, OpenOrders, OrderRate, OrderTypes, PriceCollar, RecvWindow, Rolling24h,
+    SelfCrossing, Settings, Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce, TradingHours,
+    UtcDay, VenueMatch,
 };
 use crate::value::{Path, Value, canonical};
 use crate::{Mistake, parse};
@@ -41,12 +43,19 @@ pub struct Account {
     pub(crate) max_clock_skew_ms: ClockSkew,
     pub(crate) max_recv_window_ms: RecvWindow,
     pub(crate) max_mark_price_age_ms: MarkPriceAge,
+    pub(crate) max_price_deviation_bps: PriceCollar,
     pub(crate) max_leverage: MaxLeverage,
     pub(crate) max_open_orders: OpenOrders,
-    pub(crate) new_orders_per_second: OrderRate,
-    pub(crate) messages_per_second: MessageRate,
-    pub(crate) notional_per_utc_day: Budget<UtcDay>,
-    pub(crate) notional_rolling_24h: Budget<Rolling24h>,
+    pub(crate) max_open_notional: OpenNotional,
+    pub(crate) max_net_exposure: NetExposure,
+    pub(crate) prevent_self_crossing: SelfCrossing,
+    pub(crate) new_orders_per_second: OrderRate<Everyone>,
+    pub(crate) messages_per_second: MessageRate<Everyone>,
+    pub(crate) duplicate_window_ms: DuplicateWindow,
+    pub(crate) max_repeats: MaxRepeats,
+    pub(crate) notional_per_utc_day: Budget<UtcDay, Everyone>,
+    pub(crate) notional_rolling_24h: Budget<Rolling24h, Everyone>,
+    pub(crate) require_thesis: ThesisRequired,
     pub(crate) allow_library_extras: LibraryExtras,
     pub(crate) allow_settings: Settings,
     pub(crate) symbols: BTreeMap<Instrument, SymbolLimits>,
@@ -57,8 +66,11 @@ pub struct Account {
 pub struct SymbolLimits {
     pub(crate) max_quantity: MaxQuantity,
     pub(crate) max_notional: MaxNotional,
+    pub(crate) max_position: MaxPosition,
+    pub(crate) max_open_notional: SymbolOpenNotional,
     pub(crate) tick: Tick,
     pub(crate) lot: Lot,
+    pub(crate) trading_hours: TradingHours,
 }
 
 impl Policy {
@@ -127,8 +139,9 @@ impl Policy {
         let Self { bots, accounts, hash: _ } = self;
         let mut all = BTreeMap::from([(vec!["version".to_owned()], Value::Count(VERSION))]);
         for (name, bot) in &bots.bots {
-            all.insert(path(&["bots", name.as_str(), "accounts"]), Value::words(&bot.accounts));
-            all.insert(path(&["bots", name.as_str(), "uids"]), Value::words(&bot.uids));
+            for (field, value) in bot.values() {
+                all.insert(path(&["bots", name.as_str(), field]), value);
+            }
         }
         for (name, account) in accounts {
             for (field, value) in account.values() {
@@ -170,7 +183,7 @@ impl Account {
     }
 
     /// Every field but those of the symbols.
-    fn values(&self) -> [(&'static str, Value); 18] {
+    fn values(&self) -> [(&'static str, Value); 27] {
         let Self {
             venue,
             currency,
@@ -182,12 +195,19 @@ impl Account {
             max_clock_skew_ms,
             max_recv_window_ms,
             max_mark_price_age_ms,
+            max_price_deviation_bps,
             max_leverage,
             max_open_orders,
+            max_open_notional,
+            max_net_exposure,
+            prevent_self_crossing,
             new_orders_per_second,
             messages_per_second,
+            duplicate_window_ms,
+            max_repeats,
             notional_per_utc_day,
             notional_rolling_24h,
+            require_thesis,
             allow_library_extras,
             allow_settings,
             symbols: _,
@@ -203,26 +223,60 @@ impl Account {
             ("max_clock_skew_ms", Value::Count(max_clock_skew_ms.limit)),
             ("max_recv_window_ms", Value::Count(max_recv_window_ms.limit)),
             ("max_mark_price_age_ms", Value::Count(max_mark_price_age_ms.limit)),
+            ("max_price_deviation_bps", Value::Count(max_price_deviation_bps.limit)),
             ("max_leverage", Value::Amount(max_leverage.limit)),
             ("max_open_orders", Value::Count(max_open_orders.limit)),
+            ("max_open_notional", Value::Amount(max_open_notional.limit.decimal())),
+            ("max_net_exposure", Value::Amount(max_net_exposure.limit.decimal())),
+            ("prevent_self_crossing", Value::Flag(prevent_self_crossing.prevented)),
             ("new_orders_per_second", Value::Count(new_orders_per_second.limit)),
             ("messages_per_second", Value::Count(messages_per_second.limit)),
+            ("kept_for_cancels_per_second", Value::Count(messages_per_second.kept_for_cancels)),
+            ("duplicate_window_ms", Value::Count(duplicate_window_ms.limit)),
+            ("max_repeats", Value::Count(max_repeats.limit)),
+            ("repeat_window_ms", Value::Count(max_repeats.window_ms)),
             ("notional_per_utc_day", Value::Amount(notional_per_utc_day.limit.decimal())),
             ("notional_rolling_24h", Value::Amount(notional_rolling_24h.limit.decimal())),
+            ("require_thesis", Value::Flag(require_thesis.required)),
             ("allow_library_extras", Value::words(&allow_library_extras.allowed)),
             ("allow_settings", Value::words(&allow_settings.allowed)),
         ]
     }
 }
 
+impl Bot {
+    fn values(&self) -> [(&'static str, Value); 6] {
+        let Self {
+            accounts,
+            uids,
+            new_orders_per_second,
+            messages_per_second,
+            notional_per_utc_day,
+            notional_rolling_24h,
+        } = self;
+        [
+            ("accounts", Value::words(accounts)),
+            ("uids", Value::words(uids)),
+            ("new_orders_per_second", Value::Count(new_orders_per_second.limit)),
+            ("messages_per_second", Value::Count(messages_per_second.limit)),
+            ("notional_per_utc_day", Value::Amount(notional_per_utc_day.limit.decimal())),
+            ("notional_rolling_24h", Value::Amount(notional_rolling_24h.limit.decimal())),
+        ]
+    }
+}
+
 impl SymbolLimits {
-    fn values(&self) -> [(&'static str, Value); 4] {
-        let Self { max_quantity, max_notional, tick, lot } = self;
+    fn values(&self) -> [(&'static str, Value); 7] {
+        let Self { max_quantity, max_notional, max_position, max_open_notional, tick, lot, trading_hours } =
+            self;
         [
             ("max_quantity", Value::Amount(max_quantity.limit.decimal())),
             ("max_notional", Value::Amount(max_notional.limit.decimal())),
+            ("max_position", Value::Amount(max_position.limit.decimal())),
+            ("max_open_notional", Value::Amount(max_open_notional.limit.decimal())),
             ("tick", Value::Amount(tick.tick.decimal())),
             ("lot", Value::Amount(lot.lot.decimal())),
+            ("trading_hours", Value::Hours(trading_hours.hours.clone())),
         ]
     }
 }

@@ -20,15 +20,28 @@ pub struct Request {
     /// How long the venue may accept the request after that time, in milliseconds; `None` means
     /// the venue's default.
     pub recv_window_ms: Option<u64>,
+    /// Until when a stream login holds, where the client says so.
+    pub expires_at: Option<Timestamp>,
     /// What the client's library added unasked, by name (`broker-id`).
     pub extras: Vec<Box<str>>,
+    /// Why, in the bot's words; recorded, never judged.
+    pub thesis: Option<Box<str>>,
 }
 
 impl Request {
     /// A request without anything that a client's library adds.
     #[must_use]
     pub const fn new(bot: BotName, account: AccountName, intent: Intent) -> Self {
-        Self { bot, account, intent, sent_at: None, recv_window_ms: None, extras: Vec::new() }
+        Self {
+            bot,
+            account,
+            intent,
+            sent_at: None,
+            recv_window_ms: None,
+            expires_at: None,
+            extras: Vec::new(),
+            thesis: None,
+        }
     }
 
     /// How long the venue will accept the request, in milliseconds.

@@ -50,6 +50,11 @@ impl Units {
         self.plus(other).unwrap_or(Self::MOST)
     }
 
+    /// The difference, or zero.
+    pub(crate) const fn minus_saturating(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     #[inline]
     pub(crate) fn decimal(self) -> Decimal {
         // Sums below 18 million fit 64 bits, in which stripping zeros is many times faster.

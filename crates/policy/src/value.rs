@@ -6,6 +6,8 @@ use std::fmt;
 use minicbor::Encoder;
 use trading::Decimal;
 
+use crate::hours::Hours;
+
 /// The value of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -14,6 +16,7 @@ pub(crate) enum Value {
     Flag(bool),
     Word(String),
     Words(BTreeSet<String>),
+    Hours(Hours),
 }
 
 impl Value {
@@ -28,6 +31,7 @@ impl fmt::Display for Value {
             Self::Count(count) => count.fmt(formatter),
             Self::Amount(amount) => amount.fmt(formatter),
             Self::Flag(flag) => flag.fmt(formatter),
+            Self::Hours(hours) => hours.fmt(formatter),
             Self::Word(word) => formatter.write_str(word),
             Self::Words(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -66,6 +70,7 @@ fn encoded_value(value: &Value) -> Vec<u8> {
         Value::Count(count) => encoder.u64(*count).map(drop),
         Value::Amount(amount) => encoder.str(&amount.to_string()).map(drop),
         Value::Flag(flag) => encoder.bool(*flag).map(drop),
+        Value::Hours(hours) => encoder.str(&hours.to_string()).map(drop),
         Value::Word(word) => encoder.str(word).map(drop),
         Value::Words(words) => {
             encoder.array(length(words.len()))?;

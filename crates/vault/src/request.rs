@@ -40,6 +40,8 @@ pub(crate) struct Asked {
     /// What the client's library added unasked, as `name=value`.
     pub(crate) extras: Vec<String>,
     pub(crate) way: Way,
+    /// Why, in the bot's words.
+    pub(crate) thesis: Option<Box<str>>,
 }
 
 /// How a request came, and so how it leaves.
@@ -77,6 +79,8 @@ impl Asked {
             sent_at: self.unsigned.sent_at(),
             recv_window_ms: self.unsigned.recv_window_ms(),
             // Every extra that is recognised pays somebody else a commission.
+            expires_at: self.unsigned.expires_at(),
+            thesis: self.thesis.clone(),
             extras: self.extras.iter().map(|_| BROKER_ID.into()).collect(),
         }
     }

@@ -16,9 +16,10 @@ pub(crate) use mistake::closest;
 use crate::fields::{self, ACCOUNT, BOT, SYMBOL};
 use crate::policy::{Account, Policy, SymbolLimits, VERSION};
 use crate::rules::{
-    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, LibraryExtras, Lot, MakerOnly, MarkPriceAge,
-    MaxLeverage, MaxNotional, MaxQuantity, MessageRate, OpenOrders, OrderRate, OrderTypes, RecvWindow,
-    Settings, Sides, Tick, TimesInForce, VenueMatch,
+    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, LibraryExtras, Lot, MakerOnly,
+    MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats, MessageRate, NetExposure,
+    OpenNotional, OpenOrders, OrderRate, OrderTypes, Period, PriceCollar, RecvWindow, SelfCrossing, Settings,
+    Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce, TradingHours, VenueMatch, Whose,
 };
 use reader::{Reader, Section};
 
@@ -87,7 +88,24 @@ fn bot(reader: &mut Reader<'_>, section: &Section<'_>, known: &BTreeSet<String>)
         }
     }
     let uids = uids(reader, section);
-    Some((name?, Bot { accounts, uids: uids? }))
+    let new_orders_per_second = reader.count(section, BOT, "new_orders_per_second");
+    let messages_per_second = reader.count(section, BOT, "messages_per_second");
+    let notional_per_utc_day = reader.amount(section, BOT, "notional_per_utc_day");
+    let notional_rolling_24h = reader.amount(section, BOT, "notional_rolling_24h");
+    let bot = Bot {
+        accounts,
+        uids: uids?,
+        new_orders_per_second: OrderRate::new(new_orders_per_second?),
+        // What is kept for cancels is kept of the account's messages, whichever bot it is.
+        messages_per_second: MessageRate::new(messages_per_second?, 0)?,
+        notional_per_utc_day: budget(notional_per_utc_day?)?,
+        notional_rolling_24h: budget(notional_rolling_24h?)?,
+    };
+    Some((name?, bot))
+}
+
+fn budget<P: Period<W>, W: Whose>(limit: trading::Decimal) -> Option<Budget<P, W>> {
+    Budget::new(trading::Notional::new(limit).ok()?)
 }
 
 /// User ids in quotes, as every list of the file holds texts.
@@ -140,9 +158,26 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
     let max_clock_skew_ms = count("max_clock_skew_ms");
     let max_recv_window_ms = count("max_recv_window_ms");
     let max_mark_price_age_ms = count("max_mark_price_age_ms");
+    let max_price_deviation_bps = count("max_price_deviation_bps");
     let max_open_orders = count("max_open_orders");
     let new_orders_per_second = count("new_orders_per_second");
     let messages_per_second = count("messages_per_second");
+    let kept_for_cancels = count("kept_for_cancels_per_second");
+    let duplicate_window_ms = count("duplicate_window_ms");
+    let max_repeats = count("max_repeats");
+    let repeat_window_ms = count("repeat_window_ms");
+    if kept_for_cancels.zip(messages_per_second).is_some_and(|(kept, all)| kept >= all) {
+        reader.mistake_at_key(
+            section,
+            "kept_for_cancels_per_second",
+            "leaves no message for orders",
+            "write less than messages_per_second",
+        );
+    }
+    let max_open_notional = reader.amount(section, ACCOUNT, "max_open_notional");
+    let max_net_exposure = reader.amount(section, ACCOUNT, "max_net_exposure");
+    let prevent_self_crossing = reader.flag(section, ACCOUNT, "prevent_self_crossing");
+    let require_thesis = reader.flag(section, ACCOUNT, "require_thesis");
     let max_leverage = reader.amount(section, ACCOUNT, "max_leverage");
     let notional_per_utc_day = reader.amount(section, ACCOUNT, "notional_per_utc_day");
     let notional_rolling_24h = reader.amount(section, ACCOUNT, "notional_rolling_24h");
@@ -163,14 +198,21 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
         maker_only: MakerOnly { required: maker_only? },
         require_client_order_id: ClientIdRequired { required: require_client_order_id? },
         max_clock_skew_ms: ClockSkew { limit: max_clock_skew_ms? },
-        max_recv_window_ms: RecvWindow { limit: max_recv_window_ms? },
+        max_recv_window_ms: RecvWindow { limit: max_recv_window_ms?, skew_ms: max_clock_skew_ms? },
         max_mark_price_age_ms: MarkPriceAge { limit: max_mark_price_age_ms? },
+        max_price_deviation_bps: PriceCollar { limit: max_price_deviation_bps? },
         max_leverage: MaxLeverage { limit: max_leverage? },
         max_open_orders: OpenOrders { limit: max_open_orders? },
-        new_orders_per_second: OrderRate { limit: new_orders_per_second? },
-        messages_per_second: MessageRate { limit: messages_per_second? },
-        notional_per_utc_day: Budget::new(trading::Notional::new(notional_per_utc_day?).ok()?)?,
-        notional_rolling_24h: Budget::new(trading::Notional::new(notional_rolling_24h?).ok()?)?,
+        max_open_notional: OpenNotional { limit: trading::Notional::new(max_open_notional?).ok()? },
+        max_net_exposure: NetExposure { limit: trading::Notional::new(max_net_exposure?).ok()? },
+        prevent_self_crossing: SelfCrossing { prevented: prevent_self_crossing? },
+        new_orders_per_second: OrderRate::new(new_orders_per_second?),
+        messages_per_second: MessageRate::new(messages_per_second?, kept_for_cancels?)?,
+        duplicate_window_ms: DuplicateWindow { limit: duplicate_window_ms? },
+        max_repeats: MaxRepeats { limit: max_repeats?, window_ms: repeat_window_ms? },
+        notional_per_utc_day: budget(notional_per_utc_day?)?,
+        notional_rolling_24h: budget(notional_rolling_24h?)?,
+        require_thesis: ThesisRequired { required: require_thesis? },
         allow_library_extras: LibraryExtras { allowed: allow_library_extras? },
         allow_settings: Settings { allowed: allow_settings? },
         symbols: symbols?,
@@ -188,13 +230,19 @@ fn symbol(
     let key = instrument(reader, section, currency);
     let max_quantity = reader.amount(section, SYMBOL, "max_quantity");
     let max_notional = reader.amount(section, SYMBOL, "max_notional");
+    let max_position = reader.amount(section, SYMBOL, "max_position");
+    let max_open_notional = reader.amount(section, SYMBOL, "max_open_notional");
     let tick = reader.amount(section, SYMBOL, "tick");
     let lot = reader.amount(section, SYMBOL, "lot");
+    let trading_hours = reader.hours(section, SYMBOL, "trading_hours");
     let limits = SymbolLimits {
         max_quantity: MaxQuantity { limit: trading::Quantity::new(max_quantity?).ok()? },
         max_notional: MaxNotional { limit: trading::Notional::new(max_notional?).ok()? },
+        max_position: MaxPosition { limit: trading::Quantity::new(max_position?).ok()? },
+        max_open_notional: SymbolOpenNotional { limit: trading::Notional::new(max_open_notional?).ok()? },
         tick: Tick { tick: trading::Price::new(tick?).ok()? },
         lot: Lot { lot: trading::Quantity::new(lot?).ok()? },
+        trading_hours: TradingHours { hours: trading_hours? },
     };
     let (market, symbol) = key?;
     Some((Instrument { venue: venue?, market, symbol }, limits))

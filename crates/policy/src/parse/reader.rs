@@ -9,6 +9,7 @@ use super::mistake::{Mistake, closest};
 use super::{field_names, span_start};
 use crate::diff::dotted;
 use crate::fields::{self, Kind};
+use crate::hours::Hours;
 
 /// Largest amount a policy may state: counters stay far within exact arithmetic.
 const LARGEST: i64 = 1_000_000_000_000_000;
@@ -272,6 +273,10 @@ impl<'a> Reader<'a> {
         name: &'static str,
     ) -> Option<Vec<(String, usize)>> {
         debug_assert_eq!(fields::find(table, name).kind, Kind::Words);
+        self.list(section, name)
+    }
+
+    fn list(&mut self, section: &Section<'_>, name: &'static str) -> Option<Vec<(String, usize)>> {
         let fix = format!("write a list, such as {name} = [\"…\"], or {name} = [] for nothing");
         let value = self.value(section, name, || fix.clone())?;
         let Some(array) = value.as_array() else {
@@ -298,6 +303,29 @@ impl<'a> Reader<'a> {
             }
         }
         Some(words.into_iter().collect())
+    }
+
+    /// Hours of the week; at least one range.
+    pub(super) fn hours(
+        &mut self,
+        section: &Section<'_>,
+        table: &'static str,
+        name: &'static str,
+    ) -> Option<Hours> {
+        debug_assert_eq!(fields::find(table, name).kind, Kind::Hours);
+        let fix = "write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always";
+        let words = self.list(section, name)?;
+        if words.is_empty() {
+            self.mistake_at_key(section, name, "is empty, so that no order could pass", fix);
+        }
+        let mut parts = Vec::new();
+        for (word, at) in words {
+            match word.parse::<Hours>() {
+                Ok(hours) => parts.push(hours),
+                Err(_) => self.mistake(section, name, at, format!("does not know \"{word}\""), fix),
+            }
+        }
+        Some(Hours::of(parts))
     }
 
     /// One of the known words.

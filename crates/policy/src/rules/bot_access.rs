@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use trading::{AccountName, BotName};
 
-use super::{Rule, Scope, Tier};
+use super::{Budget, MessageRate, OrderRate, OwnShare, Rolling24h, Rule, Scope, Tier, UtcDay};
 use crate::denial::Denial;
 use crate::facts::Facts;
 
@@ -18,6 +18,12 @@ pub(crate) struct Bot {
     pub(crate) accounts: BTreeSet<AccountName>,
     /// Checked where the caller is known, not by a rule.
     pub(crate) uids: BTreeSet<u32>,
+    pub(crate) new_orders_per_second: OrderRate<OwnShare>,
+    pub(crate) messages_per_second: MessageRate<OwnShare>,
+    /// In the currency of each account the bot uses, for each of them.
+    pub(crate) notional_per_utc_day: Budget<UtcDay, OwnShare>,
+    /// As above.
+    pub(crate) notional_rolling_24h: Budget<Rolling24h, OwnShare>,
 }
 
 impl Rule for BotAccess {

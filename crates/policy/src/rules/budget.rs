@@ -2,20 +2,20 @@ use std::marker::PhantomData;
 
 use trading::{Notional, Timestamp};
 
-use super::{Rule, Tier, arithmetic};
+use super::{Rule, Tier, Whose, arithmetic};
 use crate::denial::Denial;
 use crate::facts::Facts;
-use crate::state::State;
+use crate::state::Counters;
 use crate::units::Units;
 
-/// Denies an order that, with what was signed within the period `P`, exceeds `limit`. What was
+/// Denies an order that, with what `W` signed within the period `P`, exceeds `limit`. What was
 /// signed stays counted, cancelled or not. Exits count and are never denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Budget<P> {
+pub(crate) struct Budget<P, W> {
     pub(crate) limit: Notional,
     /// `limit`, as the counters count.
     units: Units,
-    period: PhantomData<P>,
+    of: PhantomData<(P, W)>,
 }
 
 /// Since midnight UTC.
@@ -27,18 +27,19 @@ pub(crate) struct UtcDay;
 pub(crate) struct Rolling24h;
 
 /// The time over which a budget counts.
-pub(crate) trait Period {
+pub(crate) trait Period<W> {
+    /// Name of the rule.
     const NAME: &'static str;
-    fn spent(state: &State, now: Timestamp) -> Units;
+    fn spent(counters: &Counters, now: Timestamp) -> Units;
     fn exceeded(was: Units, limit: Notional) -> Denial;
 }
 
-impl Period for UtcDay {
-    const NAME: &'static str = "notional_per_utc_day";
+impl<W: Whose> Period<W> for UtcDay {
+    const NAME: &'static str = W::DAY;
 
     #[inline]
-    fn spent(state: &State, now: Timestamp) -> Units {
-        state.day_spent(now)
+    fn spent(counters: &Counters, now: Timestamp) -> Units {
+        counters.day_spent(now)
     }
 
     fn exceeded(was: Units, limit: Notional) -> Denial {
@@ -46,12 +47,12 @@ impl Period for UtcDay {
     }
 }
 
-impl Period for Rolling24h {
-    const NAME: &'static str = "notional_rolling_24h";
+impl<W: Whose> Period<W> for Rolling24h {
+    const NAME: &'static str = W::ROLLING;
 
     #[inline]
-    fn spent(state: &State, now: Timestamp) -> Units {
-        state.rolling_spent(now)
+    fn spent(counters: &Counters, now: Timestamp) -> Units {
+        counters.rolling_spent(now)
     }
 
     fn exceeded(was: Units, limit: Notional) -> Denial {
@@ -59,20 +60,21 @@ impl Period for Rolling24h {
     }
 }
 
-impl<P: Period> Budget<P> {
+impl<P: Period<W>, W: Whose> Budget<P, W> {
     /// `None` if the counters cannot hold `limit`.
     pub(crate) fn new(limit: Notional) -> Option<Self> {
-        Some(Self { limit, units: Units::at_most(limit.decimal())?, period: PhantomData })
+        Some(Self { limit, units: Units::at_most(limit.decimal())?, of: PhantomData })
     }
 
     /// What would be signed with this order; `None` if the sum does not fit.
     #[inline]
     fn was(facts: &Facts<'_>, charge: Units) -> Option<Units> {
-        P::spent(facts.state, facts.now).plus(facts.before.notional)?.plus(charge)
+        let spent = W::counters(facts).map_or(Units::ZERO, |counters| P::spent(counters, facts.now));
+        spent.plus(facts.before.notional)?.plus(charge)
     }
 }
 
-impl<P: Period> Rule for Budget<P> {
+impl<P: Period<W>, W: Whose> Rule for Budget<P, W> {
     const NAME: &'static str = P::NAME;
     const TIER: Tier = Tier::SelfContained;
 
@@ -84,7 +86,7 @@ impl<P: Period> Rule for Budget<P> {
         // An order without a charge cannot be valued and is denied by the rule that says why.
         match Self::was(facts, facts.charge?) {
             None => Some(arithmetic::<Self>()),
-            Some(was) => (was > self.units).then(|| P::exceeded(was, self.limit)),
+            Some(was) => (was > self.units).then(|| W::denial(P::exceeded(was, self.limit))),
         }
     }
 

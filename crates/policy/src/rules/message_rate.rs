@@ -1,24 +1,41 @@
+use std::marker::PhantomData;
+
 use trading::Intent;
 
-use super::{Rule, Tier};
+use super::{Rule, Tier, Whose};
 use crate::denial::Denial;
 use crate::facts::{Facts, is_message};
 
-/// Denies a message that would be more than `limit` within one second. Whatever changes something
-/// at the venue counts; cancels and the dead man's switch count and are never denied.
+/// Denies a message that would be more than `limit` of `W` within one second, less the share that
+/// is kept for cancels. Whatever changes something at the venue counts; cancels and the dead man's
+/// switch count and are never denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MessageRate {
+pub(crate) struct MessageRate<W> {
     pub(crate) limit: u64,
+    /// Of the limit, what only cancels may use.
+    pub(crate) kept_for_cancels: u64,
+    of: PhantomData<W>,
 }
 
-impl MessageRate {
+impl<W: Whose> MessageRate<W> {
+    /// `None` if nothing would be left for orders.
+    pub(crate) fn new(limit: u64, kept_for_cancels: u64) -> Option<Self> {
+        (kept_for_cancels < limit).then_some(Self { limit, kept_for_cancels, of: PhantomData })
+    }
+
+    /// What others than cancels may use.
+    const fn for_orders(&self) -> u64 {
+        self.limit - self.kept_for_cancels
+    }
+
     fn was(facts: &Facts<'_>) -> u64 {
-        facts.state.messages().count(facts.now) + facts.before.messages + 1
+        let counted = W::counters(facts).map_or(0, |counters| counters.messages.count(facts.now));
+        counted + facts.before.messages + 1
     }
 }
 
-impl Rule for MessageRate {
-    const NAME: &'static str = "messages_per_second";
+impl<W: Whose> Rule for MessageRate<W> {
+    const NAME: &'static str = W::MESSAGES;
     const TIER: Tier = Tier::SelfContained;
 
     #[inline]
@@ -28,12 +45,17 @@ impl Rule for MessageRate {
         if exempt || !is_message(leg) {
             return None;
         }
-        let more = facts.before.messages + 1;
-        let fits = facts.state.messages().has_room(more, self.limit, facts.now);
-        (!fits).then(|| Denial::MessageRateOverLimit { was: Self::was(facts), limit: self.limit })
+        let (more, limit) = (facts.before.messages + 1, self.for_orders());
+        let fits = match W::counters(facts) {
+            Some(counters) => counters.messages.has_room(more, limit, facts.now),
+            None => more <= limit,
+        };
+        (!fits).then(|| W::denial(Denial::MessageRateOverLimit { was: Self::was(facts), limit }))
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        is_message(facts.leg()).then(|| format!("{} of {}", Self::was(facts), self.limit))
+        let kept = self.kept_for_cancels;
+        is_message(facts.leg())
+            .then(|| format!("{} of {}, {kept} of it for cancels only", Self::was(facts), self.limit))
     }
 }

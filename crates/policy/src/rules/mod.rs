@@ -11,6 +11,7 @@ mod bot_access;
 mod budget;
 mod client_id_required;
 mod clock_skew;
+mod exposure;
 mod leverage;
 mod library_extras;
 mod lot;
@@ -24,23 +25,29 @@ mod open_orders;
 mod order_rate;
 mod order_shape;
 mod order_types;
+mod price_collar;
 mod recv_window;
+mod repetition;
 mod settings;
 mod sides;
 mod symbol_list;
+mod thesis_required;
 mod tick;
 mod time_in_force;
+mod trading_hours;
 mod trading_state;
 mod venue_match;
+mod whose;
 
 use serde::Serialize;
 
 pub(crate) use amendment::AmendmentComplete;
 pub(crate) use batch::{BatchShape, size as batch_size};
 pub(crate) use bot_access::{Bot, BotAccess};
-pub(crate) use budget::{Budget, Rolling24h, UtcDay};
+pub(crate) use budget::{Budget, Period, Rolling24h, UtcDay};
 pub(crate) use client_id_required::ClientIdRequired;
 pub(crate) use clock_skew::ClockSkew;
+pub(crate) use exposure::{MaxPosition, NetExposure, OpenNotional, SelfCrossing, SymbolOpenNotional};
 pub(crate) use leverage::MaxLeverage;
 pub(crate) use library_extras::LibraryExtras;
 pub(crate) use lot::Lot;
@@ -54,14 +61,19 @@ pub(crate) use open_orders::OpenOrders;
 pub(crate) use order_rate::OrderRate;
 pub(crate) use order_shape::OrderShape;
 pub(crate) use order_types::OrderTypes;
+pub(crate) use price_collar::PriceCollar;
 pub(crate) use recv_window::RecvWindow;
+pub(crate) use repetition::{DuplicateWindow, MaxRepeats};
 pub(crate) use settings::Settings;
 pub(crate) use sides::Sides;
 pub(crate) use symbol_list::SymbolList;
+pub(crate) use thesis_required::ThesisRequired;
 pub(crate) use tick::Tick;
 pub(crate) use time_in_force::TimesInForce;
+pub(crate) use trading_hours::TradingHours;
 pub(crate) use trading_state::TradingStateRule;
 pub(crate) use venue_match::VenueMatch;
+pub(crate) use whose::{Everyone, OwnShare, Whose};
 
 use crate::denial::Denial;
 use crate::facts::Facts;
@@ -119,12 +131,19 @@ impl Account {
             max_clock_skew_ms,
             max_recv_window_ms,
             max_mark_price_age_ms,
+            max_price_deviation_bps,
             max_leverage,
             max_open_orders,
+            max_open_notional,
+            max_net_exposure,
+            prevent_self_crossing,
             new_orders_per_second,
             messages_per_second,
+            duplicate_window_ms,
+            max_repeats,
             notional_per_utc_day,
             notional_rolling_24h,
+            require_thesis,
             allow_library_extras,
             allow_settings,
             symbols,
@@ -144,13 +163,20 @@ impl Account {
         visitor.visit(maker_only, facts);
         visitor.visit(require_client_order_id, facts);
         visitor.visit(&OneLiveSignature, facts);
+        visitor.visit(require_thesis, facts);
         visitor.visit(max_mark_price_age_ms, facts);
+        visitor.visit(max_price_deviation_bps, facts);
         if let Some(limits) = facts.limits {
             limits.visit(facts, visitor);
         }
         visitor.visit(new_orders_per_second, facts);
         visitor.visit(messages_per_second, facts);
+        visitor.visit(duplicate_window_ms, facts);
+        visitor.visit(max_repeats, facts);
         visitor.visit(max_open_orders, facts);
+        visitor.visit(max_open_notional, facts);
+        visitor.visit(max_net_exposure, facts);
+        visitor.visit(prevent_self_crossing, facts);
         visitor.visit(notional_per_utc_day, facts);
         visitor.visit(notional_rolling_24h, facts);
         visitor.visit(max_leverage, facts);
@@ -158,12 +184,35 @@ impl Account {
     }
 }
 
+impl Bot {
+    /// Runs the rules on the bot's own share of an account.
+    #[inline]
+    pub(crate) fn visit<V: Visitor>(&self, facts: &Facts<'_>, visitor: &mut V) {
+        let Self {
+            accounts: _, // judged by BotAccess
+            uids: _,     // judged where the caller is known
+            new_orders_per_second,
+            messages_per_second,
+            notional_per_utc_day,
+            notional_rolling_24h,
+        } = self;
+        visitor.visit(new_orders_per_second, facts);
+        visitor.visit(messages_per_second, facts);
+        visitor.visit(notional_per_utc_day, facts);
+        visitor.visit(notional_rolling_24h, facts);
+    }
+}
+
 impl SymbolLimits {
     #[inline]
     fn visit<V: Visitor>(&self, facts: &Facts<'_>, visitor: &mut V) {
-        let Self { max_quantity, max_notional, tick, lot } = self;
+        let Self { max_quantity, max_notional, max_position, max_open_notional, tick, lot, trading_hours } =
+            self;
+        visitor.visit(trading_hours, facts);
         visitor.visit(max_quantity, facts);
         visitor.visit(max_notional, facts);
+        visitor.visit(max_position, facts);
+        visitor.visit(max_open_notional, facts);
         visitor.visit(tick, facts);
         visitor.visit(lot, facts);
     }

@@ -1,27 +1,33 @@
 //! What one account has signed, as far as the rules need to know. Grows with nothing.
 
 mod budget;
+mod counters;
+mod exposure;
 mod orders;
+mod recent;
 mod window;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use trading::{
-    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Order, Timestamp, TradingState,
-    VenueOrderId,
+    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Order, Price, Timestamp,
+    TradingState, VenueOrderId,
 };
 
 use crate::evaluate::Approved;
 use crate::facts::is_message;
 use crate::units::Units;
-use budget::{DaySpent, RollingSpent};
+use exposure::Gone;
 use orders::Orders;
-use window::RateWindow;
+use recent::Recent;
 
+pub(crate) use counters::Counters;
+pub(crate) use exposure::{Exposure, Share, Size};
 pub(crate) use orders::CAPACITY as ORDER_TABLE;
+pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS};
 
 /// The counters of one account: trading state, rates, budgets and signed orders.
 ///
@@ -32,10 +38,14 @@ pub struct State {
     account: AccountName,
     trading: TradingState,
     latest: Timestamp,
-    new_orders: RateWindow,
-    messages: RateWindow,
-    day: DaySpent,
-    rolling: RollingSpent,
+    whole: Counters,
+    /// The share of each bot that has signed.
+    bots: BTreeMap<BotName, Counters>,
+    pub(crate) recent: Recent,
+    /// Instruments on which repetition has stopped new orders until someone resumes.
+    stopped: BTreeSet<Instrument>,
+    /// The last limit price signed for each instrument.
+    prices: BTreeMap<Instrument, Price>,
     pub(crate) orders: Orders,
     /// Chains a digest of every event, so that two states with one digest saw the same events.
     history: [u8; 32],
@@ -57,6 +67,19 @@ pub struct Recorded {
     pub at: Timestamp,
     /// Until when (inclusive) the venue may accept the signature.
     pub expires: Timestamp,
+    /// Instruments on which this was the last repetition allowed: no new order until someone resumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<Instrument>,
+}
+
+impl Recorded {
+    /// The legs of a batch, or the one intent there is.
+    fn legs(&self) -> &[Intent] {
+        match &self.intent {
+            Intent::Batch(legs) => legs,
+            intent => std::slice::from_ref(intent),
+        }
+    }
 }
 
 /// How a report names an order.
@@ -106,6 +129,17 @@ pub enum VenueEvent {
         /// Everything that rests.
         open: BTreeSet<VenueOrderId>,
     },
+    /// The position that the venue says is held.
+    Position {
+        /// Of which instrument.
+        instrument: Instrument,
+        /// Base currency, positive for long.
+        quantity: Decimal,
+        /// The price that values it.
+        price: Price,
+        /// Orders from this number on were signed after the question.
+        below: u64,
+    },
 }
 
 impl State {
@@ -116,10 +150,11 @@ impl State {
             account,
             trading: TradingState::Active,
             latest: Timestamp::default(),
-            new_orders: RateWindow::new(),
-            messages: RateWindow::new(),
-            day: DaySpent::default(),
-            rolling: RollingSpent::new(),
+            whole: Counters::new(),
+            bots: BTreeMap::new(),
+            recent: Recent::default(),
+            stopped: BTreeSet::new(),
+            prices: BTreeMap::new(),
             orders: Orders::default(),
             history: [0; 32],
         }
@@ -137,9 +172,14 @@ impl State {
         self.trading
     }
 
-    /// Sets the trading state. Who may loosen it is decided elsewhere.
+    /// Sets the trading state. Who may loosen it is decided elsewhere. Setting it to active also
+    /// lets instruments trade again that repetition had stopped.
     pub fn set_trading_state(&mut self, trading: TradingState) {
         self.trading = trading;
+        if trading == TradingState::Active {
+            self.stopped.clear();
+            self.recent.clear();
+        }
         self.chain("trading", |text| write!(text, "{trading}"));
     }
 
@@ -155,15 +195,18 @@ impl State {
         self.orders.prune(now);
         // A number that cannot be read back counts as the largest there is.
         let charge = Units::at_least(recorded.notional).unwrap_or(Units::MOST);
-        self.day.add(charge, now);
-        self.rolling.add(charge, now);
-        match &recorded.intent {
-            Intent::Batch(legs) => legs.iter().for_each(|leg| self.count(leg, now, recorded.expires)),
-            intent => self.count(intent, now, recorded.expires),
-        }
+        let legs = recorded.legs();
+        let messages = legs.iter().filter(|leg| is_message(leg)).count() as u64;
+        let new_orders = legs.iter().filter(|leg| matches!(leg, Intent::Place(_))).count() as u64;
+        self.whole.add(new_orders, messages, charge, now);
+        let own = self.bots.entry(recorded.bot.clone()).or_insert_with(Counters::new);
+        own.add(new_orders, messages, charge, now);
+        legs.iter().for_each(|leg| self.sign(leg, charge, now, recorded.expires));
+        self.stopped.extend(recorded.stops.iter().cloned());
         self.chain("signed", |text| {
-            let Recorded { bot, account: _, intent, notional, at, expires } = recorded;
+            let Recorded { bot, account: _, intent, notional, at, expires, stops } = recorded;
             write!(text, "{bot}\n{}\n{notional}\n{}\n{}", intent.operation(), at.as_ms(), expires.as_ms())?;
+            stops.iter().try_for_each(|instrument| write!(text, "\nstops\n{instrument}"))?;
             match intent {
                 Intent::Batch(legs) => legs.iter().try_for_each(|leg| write_leg(text, leg)),
                 intent => write_leg(text, intent),
@@ -180,10 +223,18 @@ impl State {
                     self.orders.acknowledge(number, venue_order_id.clone());
                 }
             }
-            VenueEvent::Closed { order } | VenueEvent::Rejected { order } => {
+            VenueEvent::Closed { order } => {
                 if let Some(number) = self.number(order) {
-                    self.orders.close(number);
+                    self.orders.close(number, Gone::Perhaps);
                 }
+            }
+            VenueEvent::Rejected { order } => {
+                if let Some(number) = self.number(order) {
+                    self.orders.close(number, Gone::Rejected);
+                }
+            }
+            VenueEvent::Position { instrument, quantity, price, below } => {
+                self.orders.position(instrument, *quantity, *price, *below, self.latest);
             }
             VenueEvent::Listed { market, instrument, below, open } => {
                 self.orders.close_unlisted(*market, instrument.as_ref(), *below, open, self.latest);
@@ -217,13 +268,13 @@ impl State {
     /// What was signed on the UTC day of `now`, in the account's currency.
     #[must_use]
     pub fn signed_today(&self, now: Timestamp) -> Decimal {
-        self.day.at(self.effective(now)).decimal()
+        self.whole.day_spent(self.effective(now)).decimal()
     }
 
     /// What was signed in the 24 hours before `now`, in the account's currency.
     #[must_use]
     pub fn signed_24h(&self, now: Timestamp) -> Decimal {
-        self.rolling.at(self.effective(now)).decimal()
+        self.whole.rolling_spent(self.effective(now)).decimal()
     }
 
     /// How many signed orders may be open at `now`.
@@ -240,16 +291,17 @@ impl State {
         bytes.push(self.trading as u8);
         for number in [
             self.latest.as_ms(),
-            self.new_orders.total(),
-            self.messages.total(),
+            self.whole.new_orders.total(),
+            self.whole.messages.total(),
             self.orders.next(),
             self.orders.open_at_most(),
             self.orders.len() as u64,
+            self.stopped.len() as u64,
         ] {
             bytes.extend_from_slice(&number.to_be_bytes());
         }
-        bytes.extend_from_slice(&self.day.at(self.latest).to_be_bytes());
-        bytes.extend_from_slice(&self.rolling.at(self.latest).to_be_bytes());
+        bytes.extend_from_slice(&self.whole.day_spent(self.latest).to_be_bytes());
+        bytes.extend_from_slice(&self.whole.rolling_spent(self.latest).to_be_bytes());
         bytes.extend_from_slice(&self.history);
         bytes
     }
@@ -265,31 +317,45 @@ impl State {
         now.max(self.latest)
     }
 
-    pub(crate) const fn new_orders(&self) -> &RateWindow {
-        &self.new_orders
+    /// Rates and budgets of the whole account.
+    pub(crate) const fn whole(&self) -> &Counters {
+        &self.whole
     }
 
-    pub(crate) const fn messages(&self) -> &RateWindow {
-        &self.messages
+    /// The share of `bot`, if it has signed anything yet.
+    pub(crate) fn share(&self, bot: &BotName) -> Option<&Counters> {
+        self.bots.get(bot)
     }
 
-    pub(crate) fn day_spent(&self, now: Timestamp) -> Units {
-        self.day.at(now)
+    /// Whether repetition has stopped new orders for `instrument`.
+    #[must_use]
+    pub fn is_stopped(&self, instrument: &Instrument) -> bool {
+        self.stopped.contains(instrument)
     }
 
-    pub(crate) fn rolling_spent(&self, now: Timestamp) -> Units {
-        self.rolling.at(now)
+    /// The last limit price signed for `instrument`.
+    pub(crate) fn last_price(&self, instrument: &Instrument) -> Option<Price> {
+        self.prices.get(instrument).copied()
     }
 
-    fn count(&mut self, leg: &Intent, now: Timestamp, expires: Timestamp) {
-        self.messages.add(u64::from(is_message(leg)), now);
+    fn sign(&mut self, leg: &Intent, charge: Units, now: Timestamp, expires: Timestamp) {
         match leg {
             Intent::Place(order) => {
-                self.new_orders.add(1, now);
-                self.orders.sign(order, now, expires);
+                self.recent.sign(order, now);
+                self.note_price(&order.instrument, order.price);
+                self.orders.sign(order, charge, now, expires);
             }
-            Intent::Amend(amendment) => self.orders.amend(amendment, now, expires),
+            Intent::Amend(amendment) => {
+                self.note_price(&amendment.instrument, amendment.price);
+                self.orders.amend(amendment, charge, now, expires);
+            }
             _ => {}
+        }
+    }
+
+    fn note_price(&mut self, instrument: &Instrument, price: Option<Price>) {
+        if let Some(price) = price {
+            self.prices.insert(instrument.clone(), price);
         }
     }
 
@@ -340,6 +406,9 @@ fn write_event(text: &mut HashText, event: &VenueEvent) -> fmt::Result {
         VenueEvent::Rejected { order } => {
             text.write_str("rejected\n")?;
             name(text, order)
+        }
+        VenueEvent::Position { instrument, quantity, price, below } => {
+            write!(text, "position\n{instrument}\n{quantity}\n{price}\n{below}")
         }
         VenueEvent::Listed { market, instrument, below, open } => {
             let scope = instrument.as_ref().map_or_else(String::new, ToString::to_string);

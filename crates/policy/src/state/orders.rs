@@ -1,12 +1,16 @@
 //! The table of signed orders and of client order ids that have a live signature. Bounded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use trading::{
-    Amendment, Amount, ClientOrderId, Instrument, Market, Order, OrderReference, Timestamp, VenueOrderId,
+    Amendment, Amount, ClientOrderId, Decimal, Instrument, Market, Order, OrderReference, Price, Timestamp,
+    VenueOrderId,
 };
 
+use super::exposure::{Exposure, Gone, Share};
 use crate::judged::rests;
+use crate::units::Units;
 
 /// Most orders, and most client order ids, that the table holds.
 pub(crate) const CAPACITY: usize = 65_536;
@@ -24,6 +28,8 @@ pub(crate) struct Orders {
     deadlines: BTreeSet<(Timestamp, u64)>,
     /// Entries that count as open.
     open: u64,
+    /// What all entries could do together.
+    exposure: Exposure,
     next: u64,
 }
 
@@ -40,6 +46,8 @@ struct Entry {
     order: Option<Order>,
     ids: Vec<ClientOrderId>,
     venue_id: Option<VenueOrderId>,
+    /// What it adds to the exposure, until it is said to be gone.
+    share: Option<Share>,
 }
 
 /// An order that an amendment names.
@@ -102,20 +110,66 @@ impl Orders {
         }
     }
 
+    /// What all orders could do together at `now`.
+    pub(crate) fn exposure(&self, now: Timestamp) -> Cow<'_, Exposure> {
+        let mut lapsed = self.past(now).filter_map(|entry| entry.share.as_ref()).peekable();
+        if lapsed.peek().is_none() {
+            return Cow::Borrowed(&self.exposure);
+        }
+        let mut exposure = self.exposure.clone();
+        lapsed.for_each(|share| exposure.remove(share, Gone::Perhaps));
+        Cow::Owned(exposure)
+    }
+
+    /// What the order of this number adds to the exposure.
+    pub(crate) fn share(&self, number: u64) -> Option<&Share> {
+        self.entries.get(&number)?.share.as_ref()
+    }
+
+    /// The venue's word on a position. Orders that cannot rest and whose signature has expired are
+    /// over, and in it.
+    pub(crate) fn position(
+        &mut self,
+        instrument: &Instrument,
+        quantity: Decimal,
+        price: Price,
+        below: u64,
+        now: Timestamp,
+    ) {
+        let is_over = |entry: &Entry| {
+            let of_it = entry.share.as_ref().is_some_and(|share| share.instrument == *instrument);
+            of_it && !entry.rests && entry.expires < now
+        };
+        let over: Vec<u64> = self
+            .entries
+            .range(..below)
+            .filter(|(_, entry)| is_over(entry))
+            .map(|(&number, _)| number)
+            .collect();
+        for number in over {
+            if let Some(share) = self.entries.get_mut(&number).and_then(|entry| entry.share.take()) {
+                self.exposure.remove(&share, Gone::Perhaps);
+            }
+        }
+        self.exposure.position(instrument, quantity, price);
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Adds a signed order and returns its number.
-    pub(crate) fn sign(&mut self, order: &Order, now: Timestamp, expires: Timestamp) -> u64 {
+    /// Adds a signed order, which took `charge` from the budgets.
+    pub(crate) fn sign(&mut self, order: &Order, charge: Units, now: Timestamp, expires: Timestamp) {
         let rests = rests(order.order_type, order.time_in_force);
         let id = order.client_order_id.clone();
+        let share = Share::of(order, charge);
         let order = Order { client_order_id: None, ..order.clone() };
-        self.insert(Some(order), id, rests, now, expires)
+        let number = self.insert(Some(order), id, rests, now, expires);
+        self.set_share(number, share);
     }
 
     /// Widens the order that `amendment` names to the worst of what it was and what was signed.
-    pub(crate) fn amend(&mut self, amendment: &Amendment, now: Timestamp, expires: Timestamp) {
+    pub(crate) fn amend(&mut self, amendment: &Amendment, charge: Units, now: Timestamp, expires: Timestamp) {
         self.make_room(now);
         let new_id = amendment.new_client_order_id.clone();
         let Some(number) = self.amendable(amendment, now).map(|known| known.number) else {
@@ -127,13 +181,24 @@ impl Orders {
         };
         let Some(entry) = self.entries.get_mut(&number) else { return };
         entry.expires = entry.expires.max(expires);
+        let result = entry.order.as_ref().map(|order| amended(order, amendment));
         entry.order = entry.order.take().and_then(|order| worst(order, amendment));
+        let share = result.and_then(|order| Share::of(&order, charge));
+        let share = match (&entry.share, share) {
+            (Some(was), Some(new)) => Some(was.widened(&new)),
+            (was, new) => was.clone().or(new),
+        };
         if let Some(id) = new_id
             && !entry.ids.contains(&id)
         {
             self.by_client.insert(id.clone(), number);
             entry.ids.push(id);
         }
+        let counts = !entry.closed;
+        if counts {
+            self.set_share(number, share);
+        }
+        let Some(entry) = self.entries.get_mut(&number) else { return };
         if let Some(deadline) = entry.deadline.map(|deadline| deadline.max(expires)) {
             self.set_deadline(number, Some(deadline));
         }
@@ -154,10 +219,13 @@ impl Orders {
     }
 
     /// The order is said to be gone: its ids are free when its last signature has expired.
-    pub(crate) fn close(&mut self, number: u64) {
+    pub(crate) fn close(&mut self, number: u64, gone: Gone) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.open -= u64::from(entry.counts_as_open());
         entry.closed = true;
+        if let Some(share) = entry.share.take() {
+            self.exposure.remove(&share, gone);
+        }
         let expires = entry.expires;
         self.set_deadline(number, Some(expires));
     }
@@ -189,7 +257,7 @@ impl Orders {
             .map(|(&number, _)| number)
             .collect();
         for number in gone {
-            self.close(number);
+            self.close(number, Gone::Perhaps);
         }
     }
 
@@ -241,11 +309,26 @@ impl Orders {
             order,
             ids,
             venue_id: None,
+            share: None,
         };
         self.entries.insert(number, entry);
-        let lapses = Timestamp::from_ms(now.as_ms().saturating_add(OLD_MS)).max(expires);
+        // What cannot rest is over when its signature is; of what can, the venue has to say so.
+        let lapses =
+            if rests { Timestamp::from_ms(now.as_ms().saturating_add(OLD_MS)).max(expires) } else { expires };
         self.set_deadline(number, Some(lapses));
         number
+    }
+
+    /// Gives an entry another share of the exposure.
+    fn set_share(&mut self, number: u64, share: Option<Share>) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if let Some(old) = entry.share.take() {
+            self.exposure.remove(&old, Gone::Rejected);
+        }
+        if let Some(new) = &share {
+            self.exposure.add(new);
+        }
+        entry.share = share;
     }
 
     fn set_deadline(&mut self, number: u64, deadline: Option<Timestamp>) {
@@ -274,6 +357,9 @@ impl Orders {
     fn drop_entry(&mut self, number: u64) {
         let Some(entry) = self.entries.remove(&number) else { return };
         self.open -= u64::from(entry.counts_as_open());
+        if let Some(share) = &entry.share {
+            self.exposure.remove(share, Gone::Perhaps);
+        }
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, number));
         }
@@ -295,6 +381,16 @@ impl Orders {
 
 fn is_old(entry: &Entry, now: Timestamp) -> bool {
     now.since_ms(entry.signed_at) >= OLD_MS
+}
+
+/// The order that `amendment` makes of `order`.
+fn amended(order: &Order, amendment: &Amendment) -> Order {
+    Order {
+        amount: amendment.amount.unwrap_or(order.amount),
+        price: amendment.price.or(order.price),
+        trigger_price: amendment.trigger_price.or(order.trigger_price),
+        ..order.clone()
+    }
 }
 
 /// The order with each number the larger of what it was and what `amendment` states; `None` if

@@ -10,20 +10,24 @@ const REMEMBERED: usize = 32_768;
 /// The times of the last events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RateWindow {
-    ring: Box<[Timestamp]>,
+    /// Grows up to [`REMEMBERED`] and no further.
+    ring: Vec<Timestamp>,
     /// Events ever counted.
     total: u64,
 }
 
 impl RateWindow {
     pub(crate) fn new() -> Self {
-        Self { ring: vec![Timestamp::default(); REMEMBERED].into(), total: 0 }
+        Self { ring: Vec::new(), total: 0 }
     }
 
     pub(crate) fn add(&mut self, events: u64, at: Timestamp) {
         for _ in 0..events {
             let slot = self.slot(self.total);
-            self.ring[slot] = at;
+            match self.ring.get_mut(slot) {
+                Some(oldest) => *oldest = at,
+                None => self.ring.push(at),
+            }
             self.total += 1;
         }
     }

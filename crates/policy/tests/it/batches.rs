@@ -8,7 +8,11 @@ use crate::support::*;
 const NONE: [&str; 0] = [];
 
 fn small() -> Intent {
-    place(Order { amount: base("0.001"), ..order() })
+    small_at("60000")
+}
+
+fn small_at(text: &str) -> Intent {
+    place(Order { amount: base("0.001"), price: price(text), ..order() })
 }
 
 #[test]
@@ -25,8 +29,9 @@ fn a_bad_leg_denies_all_and_says_which() {
 
 #[test]
 fn rates_count_within_a_batch() {
-    assert_eq!(bench().codes(Intent::Batch(vec![small(), small(), small()])), NONE);
-    let codes = bench().codes(Intent::Batch(vec![small(), small(), small(), small()]));
+    let three = vec![small(), small_at("59999"), small_at("59998")];
+    assert_eq!(bench().codes(Intent::Batch(three.clone())), NONE);
+    let codes = bench().codes(Intent::Batch([three, vec![small_at("59997")]].concat()));
     assert_eq!(codes, ["order_rate_over_limit"]);
 }
 
@@ -34,17 +39,19 @@ fn rates_count_within_a_batch() {
 fn budgets_and_open_orders_count_within_a_batch() {
     let bench = bench_with(&[
         ("new_orders_per_second = 3", "new_orders_per_second = 100"),
-        ("messages_per_second = 5", "messages_per_second = 100"),
+        ("messages_per_second = 6", "messages_per_second = 100"),
     ]);
-    let big = || place(Order { amount: base("0.02"), ..order() });
-    assert_eq!(bench.codes(Intent::Batch(vec![big(), big(), big(), big()])), NONE);
-    let codes = bench.codes(Intent::Batch(vec![big(), big(), big(), big(), big()]));
+    let big = |text| place(Order { amount: base("0.02"), price: price(text), ..order() });
+    let four = vec![big("60000"), big("60001"), big("60002"), big("60003")];
+    assert_eq!(bench.codes(Intent::Batch(four.clone())), NONE);
+    let codes = bench.codes(Intent::Batch([four, vec![big("60004")]].concat()));
     assert_eq!(codes, ["open_orders_over_limit", "day_budget_exceeded"]);
 }
 
 #[test]
 fn an_id_stands_once_in_a_batch() {
-    let codes = bench().codes(Intent::Batch(vec![place(named("a")), place(named("a"))]));
+    let codes = bench()
+        .codes(Intent::Batch(vec![place(named("a")), place(Order { price: price("59999"), ..named("a") })]));
     assert_eq!(codes, ["client_order_id_repeated"]);
 }
 
@@ -72,7 +79,10 @@ fn size_and_kind_of_legs_are_bounded() {
 #[test]
 fn a_committed_batch_counts_every_leg() {
     let mut bench = bench();
-    bench.sign(Intent::Batch(vec![place(named("a")), place(named("b"))]));
+    bench.sign(Intent::Batch(vec![
+        place(named("a")),
+        place(Order { amount: base("0.02"), price: price("30000"), ..named("b") }),
+    ]));
     assert_eq!(bench.state.signed_today(bench.context.now), decimal("1200"));
     assert_eq!(bench.state.open_orders(bench.context.now), 2);
     assert_eq!(bench.codes(place(named("b"))), ["client_order_id_live"]);

@@ -37,6 +37,7 @@ fn the_page_states_each_tier_and_direction() {
         };
         let expected_direction = match field.direction {
             Direction::Lower => "lower",
+            Direction::Higher => "higher",
             Direction::Subset => "subset",
             Direction::True => "true",
             Direction::Multiple => "multiple",

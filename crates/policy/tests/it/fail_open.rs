@@ -89,7 +89,7 @@ fn setting_the_clock_back_frees_nothing() {
         let codes = bench.codes(place(Order { amount: base("0.02"), side: Side::Buy, ..named("a") }));
         assert_eq!(
             codes,
-            ["client_order_id_live", "open_orders_over_limit", "day_budget_exceeded"],
+            ["client_order_id_live", "order_duplicate", "open_orders_over_limit", "day_budget_exceeded"],
             "{earlier} before {later}"
         );
     }

@@ -16,6 +16,10 @@ fn every_mistake_is_reported_at_once_with_line_and_fix() {
 [bots.demo]
 accounts = ["mian"]
 uids = ["root"]
+new_orders_per_second = 1
+messages_per_second = 1
+notional_per_utc_day = "1"
+notional_rolling_24h = "1"
 [accounts.main]
 venue = "bybt"
 currency = "USDT"
@@ -36,38 +40,57 @@ notional_per_utc_day = "0"
 notional_rolling_24h = "lots"
 allow_library_extras = "all"
 allow_settings = []
+max_price_deviation_bps = 1
+max_open_notional = "1"
+max_net_exposure = "1"
+prevent_self_crossing = true
+kept_for_cancels_per_second = 20
+duplicate_window_ms = 1
+max_repeats = 1001
+repeat_window_ms = 1
+require_thesis = false
 [accounts.main.symbols."inverse:BTCUSD"]
 max_quantity = "0.05"
 max_notional = "-1"
+max_position = "1"
+max_open_notional = "1"
 tick = "0.1"
 lot = "0.001"
+trading_hours = ["monday 08:00-16:00"]
 [accounts.main.symbols."linear:ETHBTC"]
 max_quantity = "0.05"
 max_notional = "1"
+max_position = "1"
+max_open_notional = "1"
 tick = "0.1"
+trading_hours = []
 "#;
     let expected = [
         "3:13: bots.demo.accounts \"mian\" is not an account of this policy; did you mean \"main\"?",
         "4:9: bots.demo.uids \"root\" is not a user id; write the number that `id -u` prints, in quotes",
-        "5:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
-        "6:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
-        "8:17: accounts.main.sides names \"buy\" twice; remove one",
-        "9:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
-        "10:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
-        "11:1: accounts.main.makr_only is not a field; did you mean maker_only?",
-        "12:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
-        "13:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
-        "14:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
-        "15:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
-        "16:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
-        "18:1: max_open_orders duplicate key; each key stands once; remove one",
-        "21:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
-        "22:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
-        "23:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
-        "25:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
-        "27:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
-        "30:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
-        "30:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
+        "9:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
+        "10:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
+        "12:17: accounts.main.sides names \"buy\" twice; remove one",
+        "13:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
+        "14:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
+        "15:1: accounts.main.makr_only is not a field; did you mean maker_only?",
+        "16:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
+        "17:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
+        "18:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
+        "19:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
+        "20:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
+        "22:1: max_open_orders duplicate key; each key stands once; remove one",
+        "25:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
+        "26:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
+        "27:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
+        "33:1: accounts.main.kept_for_cancels_per_second leaves no message for orders; write less than messages_per_second",
+        "35:1: accounts.main.max_repeats is out of range; write a whole number from 1 to 1000, without quotes",
+        "38:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
+        "40:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
+        "45:18: accounts.main.symbols.\"inverse:BTCUSD\".trading_hours does not know \"monday 08:00-16:00\"; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
+        "46:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
+        "46:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
+        "52:1: accounts.main.symbols.\"linear:ETHBTC\".trading_hours is empty, so that no order could pass; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
     ];
     let found = mistakes(text);
     for (line, expected) in found.iter().zip(expected) {
@@ -86,7 +109,7 @@ fn faulty_lines_are_reported_together_with_the_rest() {
     let found = Policy::parse(&text).expect_err("mistakes");
     let lines: Vec<(usize, &str)> =
         found.iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
-    assert_eq!(lines, [(12, "accounts.main.maker_only"), (17, "max_leverage"), (18, "max_open_orders")]);
+    assert_eq!(lines, [(16, "accounts.main.maker_only"), (22, "max_leverage"), (23, "max_open_orders")]);
 }
 
 #[test]
@@ -176,7 +199,35 @@ fn every_change_of_a_field_changes_the_hash_and_has_a_direction() {
         ("max_leverage = \"3\"", "max_leverage = \"3.1\"", Looser),
         ("max_open_orders = 4", "max_open_orders = 3", Tighter),
         ("new_orders_per_second = 3", "new_orders_per_second = 4", Looser),
-        ("messages_per_second = 5", "messages_per_second = 4", Tighter),
+        ("max_price_deviation_bps = 1000000", "max_price_deviation_bps = 999999", Tighter),
+        ("max_open_notional = \"1000000000\"\nmax_net", "max_open_notional = \"1\"\nmax_net", Tighter),
+        ("max_net_exposure = \"1000000000\"", "max_net_exposure = \"2000000000\"", Looser),
+        ("prevent_self_crossing = false", "prevent_self_crossing = true", Tighter),
+        ("messages_per_second = 6", "messages_per_second = 4", Tighter),
+        ("kept_for_cancels_per_second = 1", "kept_for_cancels_per_second = 2", Tighter),
+        ("duplicate_window_ms = 1", "duplicate_window_ms = 2", Tighter),
+        ("max_repeats = 1000", "max_repeats = 999", Tighter),
+        ("repeat_window_ms = 1", "repeat_window_ms = 2", Tighter),
+        ("require_thesis = false", "require_thesis = true", Tighter),
+        (
+            "max_position = \"1000000\"\nmax_open_notional = \"1000000000\"\ntick = \"0.1\"",
+            "max_position = \"1\"\nmax_open_notional = \"1000000000\"\ntick = \"0.1\"",
+            Tighter,
+        ),
+        (
+            "max_open_notional = \"1000000000\"\ntick = \"0.1\"",
+            "max_open_notional = \"1000000001\"\ntick = \"0.1\"",
+            Looser,
+        ),
+        (
+            "trading_hours = [\"mon-sun 00:00-24:00\"]\n[",
+            "trading_hours = [\"mon-fri 00:00-24:00\"]\n[",
+            Tighter,
+        ),
+        ("new_orders_per_second = 9000", "new_orders_per_second = 9001", Looser),
+        ("messages_per_second = 9000", "messages_per_second = 8999", Tighter),
+        ("notional_per_utc_day = \"900000\"", "notional_per_utc_day = \"1\"", Tighter),
+        ("notional_rolling_24h = \"900000\"", "notional_rolling_24h = \"900001\"", Looser),
         ("notional_per_utc_day = \"5000\"", "notional_per_utc_day = \"4999.99\"", Tighter),
         ("notional_rolling_24h = \"8000\"", "notional_rolling_24h = \"8000.01\"", Looser),
         ("allow_library_extras = [\"broker-id\"]", "allow_library_extras = []", Tighter),

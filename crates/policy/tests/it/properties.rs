@@ -79,7 +79,7 @@ fn text(counts: &[u64; 6], amounts: &[i64; 5], steps: (i64, i64)) -> String {
         set("max_mark_price_age_ms = 2000", format!("max_mark_price_age_ms = {age}")),
         set("max_open_orders = 4", format!("max_open_orders = {open}")),
         set("new_orders_per_second = 3", format!("new_orders_per_second = {orders}")),
-        set("messages_per_second = 5", format!("messages_per_second = {messages}")),
+        set("messages_per_second = 6", format!("messages_per_second = {}", messages + 1)),
         set("max_leverage = \"3\"", format!("max_leverage = \"{leverage}\"")),
         set("notional_per_utc_day = \"5000\"", format!("notional_per_utc_day = \"{day}\"")),
         set("notional_rolling_24h = \"8000\"", format!("notional_rolling_24h = \"{rolling}\"")),

@@ -13,6 +13,10 @@ version = 1
 [bots.demo]
 accounts = ["main"]
 uids = []
+new_orders_per_second = 9000
+messages_per_second = 9000
+notional_per_utc_day = "900000"
+notional_rolling_24h = "900000"
 [accounts.main]
 venue = "bybit"
 currency = "USDT"
@@ -24,24 +28,39 @@ require_client_order_id = false
 max_clock_skew_ms = 1000
 max_recv_window_ms = 5000
 max_mark_price_age_ms = 2000
+max_price_deviation_bps = 1000000
 max_leverage = "3"
 max_open_orders = 4
+max_open_notional = "1000000000"
+max_net_exposure = "1000000000"
+prevent_self_crossing = false
 new_orders_per_second = 3
-messages_per_second = 5
+messages_per_second = 6
+kept_for_cancels_per_second = 1
+duplicate_window_ms = 1
+max_repeats = 1000
+repeat_window_ms = 1
 notional_per_utc_day = "5000"
 notional_rolling_24h = "8000"
+require_thesis = false
 allow_library_extras = ["broker-id"]
 allow_settings = ["switch-mode"]
 [accounts.main.symbols."linear:BTCUSDT"]
 max_quantity = "0.05"
 max_notional = "1500"
+max_position = "1000000"
+max_open_notional = "1000000000"
 tick = "0.1"
 lot = "0.001"
+trading_hours = ["mon-sun 00:00-24:00"]
 [accounts.main.symbols."spot:BTCUSDT"]
 max_quantity = "0.05"
 max_notional = "1500"
+max_position = "1000000"
+max_open_notional = "1000000000"
 tick = "0.01"
 lot = "0.00001"
+trading_hours = ["mon-sun 00:00-24:00"]
 "#;
 
 pub(crate) struct Bench {
@@ -114,13 +133,14 @@ impl Bench {
         }
     }
 
-    /// Approves and commits, or panics with the reasons.
+    /// Approves and commits, or panics with the reasons. A millisecond later the same may come again.
     pub(crate) fn sign(&mut self, intent: Intent) {
         let request = self.request(intent);
         match self.decide(request) {
             Decision::Approve(approved) => self.state.commit(&approved),
             Decision::Deny(denied) => panic!("{:?}", denied.denials()),
         }
+        self.wait(1);
     }
 
     pub(crate) fn wait(&mut self, ms: u64) {

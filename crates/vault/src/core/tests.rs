@@ -28,9 +28,17 @@ version = 1
 [bots.demo]
 accounts = ["main"]
 uids = ["1000"]
+new_orders_per_second = 32000
+messages_per_second = 32000
+notional_per_utc_day = "1000000000000"
+notional_rolling_24h = "1000000000000"
 [bots.other]
 accounts = ["main", "spot"]
 uids = ["1001"]
+new_orders_per_second = 32000
+messages_per_second = 32000
+notional_per_utc_day = "1000000000000"
+notional_rolling_24h = "1000000000000"
 [accounts.main]
 venue = "bybit"
 currency = "USDT"
@@ -42,19 +50,31 @@ require_client_order_id = false
 max_clock_skew_ms = 1000
 max_recv_window_ms = 5000
 max_mark_price_age_ms = 2000
+max_price_deviation_bps = 1000000
 max_leverage = "3"
 max_open_orders = 5000
+max_open_notional = "1000000000"
+max_net_exposure = "1000000000"
+prevent_self_crossing = false
 new_orders_per_second = 5000
 messages_per_second = 5000
+kept_for_cancels_per_second = 1
+duplicate_window_ms = 1
+max_repeats = 1000
+repeat_window_ms = 1
 notional_per_utc_day = "1000000"
 notional_rolling_24h = "1000000"
+require_thesis = false
 allow_library_extras = ["broker-id"]
 allow_settings = []
 [accounts.main.symbols."linear:BTCUSDT"]
 max_quantity = "0.05"
 max_notional = "1500"
+max_position = "1000000"
+max_open_notional = "1000000000"
 tick = "0.1"
 lot = "0.001"
+trading_hours = ["mon-sun 00:00-24:00"]
 [accounts.spot]
 venue = "binance"
 currency = "USDT"
@@ -66,19 +86,31 @@ require_client_order_id = false
 max_clock_skew_ms = 1000
 max_recv_window_ms = 5000
 max_mark_price_age_ms = 2000
+max_price_deviation_bps = 1000000
 max_leverage = "1"
 max_open_orders = 100
+max_open_notional = "1000000000"
+max_net_exposure = "1000000000"
+prevent_self_crossing = false
 new_orders_per_second = 100
 messages_per_second = 100
+kept_for_cancels_per_second = 1
+duplicate_window_ms = 1
+max_repeats = 1000
+repeat_window_ms = 1
 notional_per_utc_day = "5000"
 notional_rolling_24h = "8000"
+require_thesis = false
 allow_library_extras = ["broker-id"]
 allow_settings = []
 [accounts.spot.symbols."spot:BTCUSDT"]
 max_quantity = "0.05"
 max_notional = "1500"
+max_position = "1000000"
+max_open_notional = "1000000000"
 tick = "0.01"
 lot = "0.00001"
+trading_hours = ["mon-sun 00:00-24:00"]
 "#;
 
 /// A core with the outside played by the test.

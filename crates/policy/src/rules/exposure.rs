@@ -1,0 +1,252 @@
+use trading::{Amount, Intent, Notional, Quantity, Side};
+
+use super::{Rule, Tier};
+use crate::denial::Denial;
+use crate::facts::Facts;
+use crate::judged::{Judged, Origin, Worth};
+use crate::state::Size;
+use crate::units::Units;
+
+/// Denies an order with which the position could grow beyond `limit` of the base currency: the
+/// position, what is signed and not said to be gone, and what went since the venue last told the
+/// position. On spot and margin only what rests counts. Exits pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MaxPosition {
+    pub(crate) limit: Quantity,
+}
+
+/// Denies an order with which more than `limit` of one symbol would rest. Exits pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SymbolOpenNotional {
+    pub(crate) limit: Notional,
+}
+
+/// Denies an order with which more than `limit` would rest, all symbols together. Exits pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenNotional {
+    pub(crate) limit: Notional,
+}
+
+/// Denies an order with which the worst net positions of all symbols, each on its worse side, could
+/// together exceed `limit`. Exits pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NetExposure {
+    pub(crate) limit: Notional,
+}
+
+/// Denies an order that would trade with an order of the same account that rests. Post-only orders
+/// pass, because the venue cancels them instead, and so do exits and what waits for a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SelfCrossing {
+    pub(crate) prevented: bool,
+}
+
+/// What an order would add, and what the orders of earlier legs do.
+struct Added {
+    /// This order beyond what it had before its amendment.
+    own: Size,
+    /// Of the same instrument and side.
+    alike: Size,
+    /// Value of all earlier legs.
+    all: Units,
+    /// Value of earlier legs of the same instrument.
+    same: Units,
+}
+
+/// `None` for what another rule denies.
+fn added(facts: &Facts<'_>, order: &Judged<'_>, side: Side) -> Option<Added> {
+    let value = match order.worth {
+        Worth::Known(worth) => Units::at_least(worth).unwrap_or(Units::MOST),
+        // Nothing to judge by: the mark price, shape, notional or amendment rule denies it.
+        Worth::Unknown | Worth::Overflow => return None,
+    };
+    let quantity = match order.amount {
+        Some(Amount::Base(quantity)) => Units::at_least(quantity.decimal()).unwrap_or(Units::MOST),
+        // Spot market orders only: they never rest, so that on spot they do not count.
+        Some(Amount::Quote(_)) => Units::ZERO,
+        Some(Amount::WholePosition) | None => return None,
+    };
+    let had = match order.origin {
+        Origin::Amends(number) => facts.state.orders.share(number).map(|share| share.size),
+        Origin::New | Origin::AmendsUnknown => None,
+    };
+    let own = Size { quantity, value }.minus(had.unwrap_or_default());
+    let mut sum = Added { own, alike: Size::default(), all: Units::ZERO, same: Units::ZERO };
+    for leg in facts.earlier() {
+        let Intent::Place(earlier) = leg else { continue };
+        // What the earlier legs take is known only as a whole: each is taken for all of it.
+        let charge = facts.before.notional;
+        let Some(share) = crate::state::Share::of(earlier, charge) else { continue };
+        sum.all = sum.all.plus_saturating(share.size.value);
+        if share.instrument == *order.instrument {
+            sum.same = sum.same.plus_saturating(share.size.value);
+            if share.side == side {
+                sum.alike = sum.alike.plus(share.size);
+            }
+        }
+    }
+    Some(sum)
+}
+
+/// The order of this leg, if it can add exposure.
+fn judged<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Judged<'a>> {
+    facts.order.as_ref().filter(|order| !order.exit)
+}
+
+/// The sides on which the order must hold: both, if its side is not known.
+fn sides(order: &Judged<'_>) -> impl Iterator<Item = Side> {
+    let own = order.side;
+    Side::ALL.iter().copied().filter(move |side| own.is_none_or(|own| own == *side))
+}
+
+/// Whether the order counts for positions: on spot and margin only while it rests.
+fn has_position(order: &Judged<'_>) -> bool {
+    order.may_rest() || order.instrument.market == trading::Market::Linear
+}
+
+impl MaxPosition {
+    fn was(facts: &Facts<'_>) -> Option<Units> {
+        let order = judged(facts).filter(|order| has_position(order))?;
+        let of_side = |side| {
+            let added = added(facts, order, side)?;
+            let worst = facts.exposure().worst(order.instrument, side);
+            Some(worst.plus(added.alike).plus(added.own).quantity)
+        };
+        sides(order).filter_map(of_side).max()
+    }
+}
+
+impl Rule for MaxPosition {
+    const NAME: &'static str = "max_position";
+    const TIER: Tier = Tier::Oracle;
+
+    #[inline]
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let was = Self::was(facts)?.decimal();
+        (was > self.limit.decimal()).then_some(Denial::PositionOverLimit { was, limit: self.limit })
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        Some(format!("{} of {} at worst", Self::was(facts)?.decimal(), self.limit))
+    }
+}
+
+impl SymbolOpenNotional {
+    fn was(facts: &Facts<'_>) -> Option<Units> {
+        let order = judged(facts).filter(|order| order.may_rest())?;
+        let side = order.side.unwrap_or(Side::Buy);
+        let added = added(facts, order, side)?;
+        let resting = facts.exposure().resting_of(order.instrument);
+        Some(resting.plus_saturating(added.same).plus_saturating(added.own.value))
+    }
+}
+
+impl Rule for SymbolOpenNotional {
+    const NAME: &'static str = "symbol_max_open_notional";
+    const TIER: Tier = Tier::Oracle;
+
+    #[inline]
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let was = Self::was(facts)?.decimal();
+        let limit = self.limit;
+        (was > limit.decimal()).then_some(Denial::SymbolOpenNotionalOverLimit { was, limit })
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        Some(format!("{} of {}", Self::was(facts)?.decimal(), self.limit))
+    }
+}
+
+impl OpenNotional {
+    fn was(facts: &Facts<'_>) -> Option<Units> {
+        let order = judged(facts).filter(|order| order.may_rest())?;
+        let side = order.side.unwrap_or(Side::Buy);
+        let added = added(facts, order, side)?;
+        Some(facts.exposure().resting().plus_saturating(added.all).plus_saturating(added.own.value))
+    }
+}
+
+impl Rule for OpenNotional {
+    const NAME: &'static str = "max_open_notional";
+    const TIER: Tier = Tier::Oracle;
+
+    #[inline]
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let was = Self::was(facts)?.decimal();
+        (was > self.limit.decimal()).then_some(Denial::OpenNotionalOverLimit { was, limit: self.limit })
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        Some(format!("{} of {}", Self::was(facts)?.decimal(), self.limit))
+    }
+}
+
+impl NetExposure {
+    fn was(facts: &Facts<'_>) -> Option<Units> {
+        let order = judged(facts).filter(|order| has_position(order))?;
+        let of_side = |side| {
+            let added = added(facts, order, side)?;
+            // Earlier legs are added whole: which of them net out is not worth knowing.
+            let more = added.all.plus_saturating(added.own.value);
+            Some(facts.exposure().net_with(order.instrument, side, more))
+        };
+        sides(order).filter_map(of_side).max()
+    }
+}
+
+impl Rule for NetExposure {
+    const NAME: &'static str = "max_net_exposure";
+    const TIER: Tier = Tier::Oracle;
+
+    #[inline]
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        let was = Self::was(facts)?.decimal();
+        (was > self.limit.decimal()).then_some(Denial::NetExposureOverLimit { was, limit: self.limit })
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        Some(format!("{} of {} at worst", Self::was(facts)?.decimal(), self.limit))
+    }
+}
+
+impl SelfCrossing {
+    /// Whether the order would trade with one of the account's own.
+    fn crosses(facts: &Facts<'_>) -> Option<bool> {
+        let order = judged(facts).filter(|order| !order.post_only && !order.order_type.is_triggered())?;
+        let with_resting = |side| facts.exposure().crosses(order.instrument, side, order.limit_price());
+        let with_earlier = |side: Side| {
+            facts.earlier().iter().any(|leg| match leg {
+                Intent::Place(other) => {
+                    let opposite = other.instrument == *order.instrument && other.side != side;
+                    opposite && meet(side, order.limit_price(), other.price)
+                }
+                _ => false,
+            })
+        };
+        Some(sides(order).any(|side| with_resting(side) || with_earlier(side)))
+    }
+}
+
+/// Whether an order of `side` at `own` trades with one of the other side at `other`.
+fn meet(side: Side, own: Option<trading::Price>, other: Option<trading::Price>) -> bool {
+    match (side, own.zip(other)) {
+        (_, None) => true,
+        (Side::Buy, Some((own, other))) => own >= other,
+        (Side::Sell, Some((own, other))) => own <= other,
+    }
+}
+
+impl Rule for SelfCrossing {
+    const NAME: &'static str = "prevent_self_crossing";
+    const TIER: Tier = Tier::Oracle;
+
+    #[inline]
+    fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
+        (self.prevented && Self::crosses(facts)?).then_some(Denial::SelfCrossing)
+    }
+
+    fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
+        let crosses = if Self::crosses(facts)? { "crosses" } else { "does not cross" };
+        Some(format!("{crosses} an own order, prevented {}", self.prevented))
+    }
+}
