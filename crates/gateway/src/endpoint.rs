@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::sign::{Listed, Mark, Report};
+use protocol::sign::{Held, Listed, Mark, Report};
 use serde::Serialize;
 use trading::Venue;
 
@@ -33,6 +33,11 @@ struct ListedLine<'a> {
 }
 
 #[derive(Serialize)]
+struct HeldLine<'a> {
+    held: &'a Held,
+}
+
+#[derive(Serialize)]
 struct MarksLine<'a> {
     marks: &'a [Mark],
 }
@@ -46,6 +51,11 @@ impl Endpoint {
     /// Tells the vault what rests on the venue's book.
     pub(crate) fn listed(&self, listed: &Listed) {
         self.vault.tell(&ListedLine { listed });
+    }
+
+    /// Tells the vault which position the venue told.
+    pub(crate) fn held(&self, held: &Held) {
+        self.vault.tell(&HeldLine { held });
     }
 
     /// Tells the vault the latest prices.

@@ -27,6 +27,19 @@ struct Question<'a> {
     account: &'a AccountName,
     venue: Venue,
     http: &'a HttpMessage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thesis: Option<String>,
+}
+
+/// The header in which a bot may say why it asks. It is ours and never reaches the venue.
+const THESIS_HEADER: &str = "x-seawall-thesis";
+
+/// Takes the bot's reason out of the headers.
+fn take_thesis(message: &mut HttpMessage) -> Option<String> {
+    let at = message.headers.iter().position(|(name, _)| name.eq_ignore_ascii_case(THESIS_HEADER))?;
+    let (_, thesis) = message.headers.remove(at);
+    message.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(THESIS_HEADER));
+    Some(thesis)
 }
 
 /// Answers one request. Never fails: whatever goes wrong has the venue's own error shape.
@@ -35,6 +48,7 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) 
         Ok(message) => message,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
     };
+    let thesis = take_thesis(&mut message);
     let native = match native(&message) {
         Ok(native) => native,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
@@ -45,7 +59,7 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) 
     match admit(&endpoint, native) {
         Ok((login, spelling)) => {
             message.spelling = spelling_name(spelling);
-            decide(&endpoint, &login, &message).await
+            decide(&endpoint, &login, &message, thesis).await
         }
         Err((kind, problem)) => refusal(endpoint.venue, kind, &problem),
     }
@@ -145,9 +159,14 @@ pub(crate) fn reasons(denials: &[protocol::sign::DenialText]) -> String {
     denials.iter().map(|denial| denial.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-async fn decide(endpoint: &Endpoint, login: &StandIn, message: &HttpMessage) -> Response<Full<Bytes>> {
-    let question =
-        Question { bot: &login.bot, account: &login.account, venue: endpoint.venue, http: message };
+async fn decide(
+    endpoint: &Endpoint,
+    login: &StandIn,
+    message: &HttpMessage,
+    thesis: Option<String>,
+) -> Response<Full<Bytes>> {
+    let StandIn { bot, account, .. } = login;
+    let question = Question { bot, account, venue: endpoint.venue, http: message, thesis };
     match endpoint.vault.ask(&question).await {
         ReplyOutcome::Approved { request, .. } => send(endpoint, login, &request).await,
         ReplyOutcome::Denied { denials, .. } => {

@@ -1,14 +1,16 @@
-//! Takes note of orders that rest no more: filled, expired, or cancelled by someone else.
+//! Takes note of orders that rest no more, and of the positions they left: filled, expired, or
+//! cancelled by someone else.
 //!
-//! The vault counts an order as open until it hears that it is gone. So the gateway asks the venue
-//! what rests, for each account and instrument on which something may, and tells the vault.
+//! The vault counts an order as open until it hears that it is gone, and what went as filled until it
+//! hears of the position. So the gateway asks the venue what rests and what is held, for each account
+//! and instrument on which something may be under way, and tells the vault.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::sign::{Listed, ReadyRequest, ReplyOutcome};
+use protocol::sign::{Held, Listed, ReadyRequest, ReplyOutcome};
 use serde::Serialize;
 use trading::{AccountName, BotName, Instrument, Venue};
 
@@ -18,19 +20,36 @@ use crate::upstream;
 
 /// Pause between two rounds.
 const PACE: Duration = Duration::from_secs(5);
+/// Rounds in which a place is asked about after nothing rests there any more: a fill counts until the
+/// second word on the position after it.
+const ROUNDS: u8 = 3;
 
-/// Accounts and instruments on which orders may rest that the vault counts as open.
+/// Accounts and instruments on which something may be under way, and for how many more rounds they
+/// are asked about once nothing rests.
 #[derive(Debug, Default)]
-pub(crate) struct Unsettled(Mutex<BTreeSet<(AccountName, Instrument)>>);
+pub(crate) struct Unsettled(Mutex<BTreeMap<(AccountName, Instrument), u8>>);
 
 impl Unsettled {
     /// An order was sent.
     pub(crate) fn note(&self, account: &AccountName, instrument: &Instrument) {
-        self.with(|places| places.insert((account.clone(), instrument.clone())));
+        self.with(|places| places.insert((account.clone(), instrument.clone()), ROUNDS));
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeSet<(AccountName, Instrument)>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<(AccountName, Instrument), u8>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes a place off the list for the time of the question: an order sent from here on puts it
+    /// back. Returns the rounds it had left.
+    fn take(&self, place: &(AccountName, Instrument)) -> u8 {
+        self.with(|places| places.remove(place)).unwrap_or_default()
+    }
+
+    /// Puts a place back, unless an order has done so.
+    fn put_back(&self, place: (AccountName, Instrument), rounds: u8) {
+        if rounds > 0 {
+            self.with(|places| *places.entry(place).or_insert(rounds));
+        }
     }
 }
 
@@ -40,7 +59,15 @@ struct Question<'a> {
     bot: &'a BotName,
     account: &'a AccountName,
     venue: Venue,
-    open_orders: &'a Instrument,
+    #[serde(flatten)]
+    about: About<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum About<'a> {
+    OpenOrders(&'a Instrument),
+    Position(&'a Instrument),
 }
 
 /// Asks the venue what rests, for ever; nothing is asked while nothing can rest.
@@ -55,15 +82,15 @@ pub(crate) async fn keep_settled(endpoint: Arc<Endpoint>) {
         }
         let logins = endpoint.logins.one_for_each_account(endpoint.venue);
         if !started {
-            // What rests from before this process started is known to the vault from the log.
+            // What is under way from before this process started is known to the vault from the log.
             started = true;
             for (login, instrument) in pairs(&logins, &endpoint.logins.instruments(endpoint.venue)) {
                 endpoint.unsettled.note(&login.account, instrument);
             }
         }
-        for (account, instrument) in endpoint.unsettled.with(|places| places.clone()) {
-            let Some(login) = logins.iter().find(|login| login.account == account) else { continue };
-            settle(&endpoint, login, &instrument).await;
+        for place in endpoint.unsettled.with(|places| places.keys().cloned().collect::<Vec<_>>()) {
+            let Some(login) = logins.iter().find(|login| login.account == place.0) else { continue };
+            settle(&endpoint, login, place).await;
         }
     }
 }
@@ -75,39 +102,64 @@ fn pairs<'a>(
     logins.iter().flat_map(move |login| instruments.iter().map(move |instrument| (login, instrument)))
 }
 
-/// One question for one instrument. Whatever goes wrong, nothing is told: unknown is never gone.
-async fn settle(endpoint: &Endpoint, login: &StandIn, instrument: &Instrument) {
-    let StandIn { bot, account, venue, .. } = login;
-    // Taken off first: an order sent from here on puts it back.
-    endpoint.unsettled.with(|places| places.remove(&(account.clone(), instrument.clone())));
-    let question = Question { bot, account, venue: *venue, open_orders: instrument };
-    let empty = match endpoint.vault.ask(&question).await {
-        ReplyOutcome::Approved { request, .. } => list(endpoint, account, instrument, &request).await,
-        ReplyOutcome::Denied { .. } => Some(true),
-        ReplyOutcome::Error { error, .. } => {
-            tracing::debug!(%instrument, error = error.message, "open orders were not asked for");
-            None
-        }
+/// The questions for one place. Whatever goes wrong, nothing is told: unknown is never gone.
+async fn settle(endpoint: &Endpoint, login: &StandIn, place: (AccountName, Instrument)) {
+    let instrument = &place.1;
+    let rounds = endpoint.unsettled.take(&place);
+    let empty = match ask(endpoint, login, About::OpenOrders(instrument)).await {
+        Asked::Allowed(request) => list(endpoint, login, instrument, &request).await,
+        Asked::Denied => Some(true),
+        Asked::Unknown => None,
     };
-    if empty != Some(true) {
-        endpoint.unsettled.note(account, instrument);
+    let told = match venue::position_read(instrument) {
+        None => true,
+        Some(_) => match ask(endpoint, login, About::Position(instrument)).await {
+            Asked::Allowed(request) => hold(endpoint, login, instrument, &request).await.is_some(),
+            Asked::Denied => true,
+            Asked::Unknown => false,
+        },
+    };
+    let left = if empty == Some(true) && told { rounds.saturating_sub(1) } else { ROUNDS };
+    endpoint.unsettled.put_back(place, left);
+}
+
+/// What the vault makes of a question.
+enum Asked {
+    Allowed(Box<ReadyRequest>),
+    Denied,
+    Unknown,
+}
+
+async fn ask(endpoint: &Endpoint, login: &StandIn, about: About<'_>) -> Asked {
+    let StandIn { bot, account, venue, .. } = login;
+    match endpoint.vault.ask(&Question { bot, account, venue: *venue, about }).await {
+        ReplyOutcome::Approved { request, .. } => Asked::Allowed(Box::new(request)),
+        ReplyOutcome::Denied { .. } => Asked::Denied,
+        ReplyOutcome::Error { error, .. } => {
+            tracing::debug!(%account, error = error.message, "the account was not asked about");
+            Asked::Unknown
+        }
     }
 }
 
-/// Sends the read and tells what it listed; returns whether nothing rests, if that is known.
-async fn list(
-    endpoint: &Endpoint,
-    account: &AccountName,
-    instrument: &Instrument,
-    request: &ReadyRequest,
-) -> Option<bool> {
+/// Sends the read; its reply's text, if there is one.
+async fn read(endpoint: &Endpoint, request: &ReadyRequest) -> Option<String> {
     let pairs = request.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
     let headers = upstream::header_map(pairs).ok()?;
     let reply = endpoint.upstream.send(&request.method, &request.url, headers, Bytes::new()).await;
-    let reply =
-        reply.inspect_err(|error| tracing::debug!(%instrument, %error, "open orders unknown")).ok()?;
-    let text = std::str::from_utf8(reply.body()).ok()?;
-    let open = venue::read_open_orders(endpoint.venue, text)
+    let reply = reply.inspect_err(|error| tracing::debug!(%error, "the venue did not answer")).ok()?;
+    String::from_utf8(reply.body().to_vec()).ok()
+}
+
+/// Tells what rests; returns whether nothing does, if that is known.
+async fn list(
+    endpoint: &Endpoint,
+    login: &StandIn,
+    instrument: &Instrument,
+    request: &ReadyRequest,
+) -> Option<bool> {
+    let text = read(endpoint, request).await?;
+    let open = venue::read_open_orders(endpoint.venue, &text)
         .inspect_err(|error| tracing::debug!(%instrument, %error, "open orders unknown"))
         .ok()?;
     if !open.complete {
@@ -115,11 +167,32 @@ async fn list(
     }
     let empty = open.ids.is_empty();
     endpoint.listed(&Listed {
-        account: account.clone(),
+        account: login.account.clone(),
         market: instrument.market,
         instrument: Some(instrument.clone()),
         below: request.first_order?,
         open: open.ids,
     });
     Some(empty)
+}
+
+/// Tells what is held.
+async fn hold(
+    endpoint: &Endpoint,
+    login: &StandIn,
+    instrument: &Instrument,
+    request: &ReadyRequest,
+) -> Option<()> {
+    let text = read(endpoint, request).await?;
+    let position = venue::read_position(instrument, &text)
+        .inspect_err(|error| tracing::debug!(%instrument, %error, "position unknown"))
+        .ok()?;
+    endpoint.held(&Held {
+        account: login.account.clone(),
+        instrument: instrument.clone(),
+        quantity: position.quantity,
+        price: position.mark_price.decimal(),
+        below: request.first_order?,
+    });
+    Some(())
 }

@@ -11,6 +11,9 @@ use crate::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
 /// Longest `id` a caller may attach to a request, in bytes of JSON.
 pub const MAX_ID: usize = 128;
 
+/// Longest `thesis`, in bytes.
+pub const MAX_THESIS: usize = 500;
+
 /// One line from a bot or from the gateway. Exactly one of the bodies must be there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +63,15 @@ pub struct SignLine<'a> {
     /// Asks for the signed read that lists this instrument's open orders. Gateway only.
     #[serde(default)]
     pub open_orders: Option<Instrument>,
+    /// Asks for the signed read that tells the position in this instrument. Gateway only.
+    #[serde(default)]
+    pub position: Option<Instrument>,
+    /// The position that the venue told. Gateway only; has no reply.
+    #[serde(default)]
+    pub held: Option<Held>,
+    /// Why, in the bot's words, at most [`MAX_THESIS`] bytes; recorded, never judged.
+    #[serde(default)]
+    pub thesis: Option<String>,
     /// What the venue listed. Gateway only; has no reply.
     #[serde(default)]
     pub listed: Option<Listed>,
@@ -159,6 +171,22 @@ pub struct Listed {
     pub below: u64,
     /// The venue's ids of what rests.
     pub open: Vec<VenueOrderId>,
+}
+
+/// The position that the venue told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The account.
+    pub account: AccountName,
+    /// In which instrument.
+    pub instrument: Instrument,
+    /// Base currency, positive for long.
+    pub quantity: Decimal,
+    /// The price that values it.
+    pub price: Decimal,
+    /// [`ReadyRequest::first_order`] of the question.
+    pub below: u64,
 }
 
 /// A price to judge orders by that state none.

@@ -184,6 +184,10 @@ impl Core {
                 self.listed(listed, salt, out);
                 return false;
             }
+            if let Some(held) = parsed.held {
+                self.held(held, salt, out);
+                return false;
+            }
             if let Some(marks) = &parsed.marks {
                 self.take_marks(marks);
                 return false;

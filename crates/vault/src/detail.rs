@@ -52,6 +52,9 @@ pub struct Detail {
     /// What the client's library added unasked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extras: Vec<String>,
+    /// Why, in the bot's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thesis: Option<Box<str>>,
     /// What the gateway said of the account's orders since its last record; the counters took it
     /// before this decision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +103,7 @@ impl Detail {
             recv_window_ms: asked.unsigned.recv_window_ms(),
             marks: Vec::new(),
             extras: asked.extras.iter().take(MAX_EXTRAS).map(|extra| shortened(extra)).collect(),
+            thesis: asked.thesis.clone(),
             heard: Vec::new(),
         }
     }

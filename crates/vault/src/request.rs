@@ -2,10 +2,11 @@
 
 use policy::{Policy, Request};
 use protocol::sign::{
-    ErrorCode, ErrorText, HttpMessage, MAX_ID, NativeOperation, Reply, ReplyOutcome, SignLine, StreamFrame,
+    ErrorCode, ErrorText, HttpMessage, MAX_ID, MAX_THESIS, NativeOperation, Reply, ReplyOutcome, SignLine,
+    StreamFrame,
 };
 use serde_json::value::RawValue;
-use trading::{AccountName, BotName, Intent, Market, Timestamp, Venue};
+use trading::{AccountName, BotName, Instrument, Intent, Market, Read, Timestamp, Venue};
 use venue::{Spelling, Stream, StreamMessage, Surface, Unsigned};
 
 /// Validity of requests that we make ourselves, in milliseconds; what ccxt and the SDKs default to.
@@ -123,14 +124,24 @@ pub(crate) fn resolve(
     if line.venue.is_some_and(|named| named != venue) {
         return Err(forbidden(format!("account {account} is on {venue}, not on the venue named")));
     }
+    let thesis = thesis_of(&line)?;
     let (way, unsigned) = body_of(line, caller, venue, now)?;
     let extras =
         venue::extras(&unsigned).into_iter().map(|extra| format!("{}={}", extra.name, extra.value)).collect();
-    Ok(Asked { bot, account, venue, unsigned, extras, way })
+    Ok(Asked { bot, account, venue, unsigned, extras, way, thesis })
 }
 
 fn venue_of(policy: &Policy, account: &AccountName) -> Option<Venue> {
     policy.account(account).map(policy::Account::venue)
+}
+
+/// Why the bot asks: 1 to [`MAX_THESIS`] bytes, if it says anything.
+fn thesis_of(line: &SignLine<'_>) -> Result<Option<Box<str>>, ErrorText> {
+    match line.thesis.as_deref() {
+        None => Ok(None),
+        Some(text) if !text.trim().is_empty() && text.len() <= MAX_THESIS => Ok(Some(text.into())),
+        Some(_) => Err(malformed(format!("`thesis` must have 1 to {MAX_THESIS} bytes"))),
+    }
 }
 
 fn bot_of(line: &SignLine<'_>, caller: Caller, policy: &Policy) -> Result<BotName, ErrorText> {
@@ -183,6 +194,7 @@ fn body_of(
         line.http.is_some(),
         line.frame.is_some(),
         line.open_orders.is_some(),
+        line.position.is_some(),
     ];
     if bodies.iter().filter(|&&there| there).count() != 1 {
         return Err(malformed(
@@ -204,10 +216,9 @@ fn body_of(
         gateway_only(caller)?;
         return from_frame(venue, &frame);
     }
-    if let Some(instrument) = &line.open_orders {
+    if let Some((instrument, read)) = question(&line) {
         gateway_only(caller)?;
-        let read = venue::open_orders_read(instrument)
-            .ok_or_else(|| malformed(format!("orders of {instrument} cannot be listed")))?;
+        let read = read.ok_or_else(|| malformed(format!("{instrument} cannot be asked about")))?;
         return venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS)
             .map(|unsigned| (Way::Http, unsigned))
             .map_err(|error| malformed(error.to_string()));
@@ -216,6 +227,12 @@ fn body_of(
     venue::encode(&intent, now, RECV_WINDOW_MS)
         .map(|unsigned| (Way::Socket, unsigned))
         .map_err(|error| malformed(error.to_string()))
+}
+
+/// A question of the gateway's own: about which instrument, and the read that answers it.
+fn question<'a>(line: &'a SignLine<'_>) -> Option<(&'a Instrument, Option<Read>)> {
+    let orders = line.open_orders.as_ref().map(|of| (of, venue::open_orders_read(of)));
+    orders.or_else(|| line.position.as_ref().map(|of| (of, venue::position_read(of))))
 }
 
 fn neutral_intent(line: SignLine<'_>, venue: Venue) -> Result<Intent, ErrorText> {

@@ -149,7 +149,8 @@ fn finish(
     unsigned: venue::Unsigned,
 ) -> Result<ReadyRequest, Failure> {
     let intent = venue::decode(&unsigned).map_err(|error| Failure::Vault(error.to_string()))?;
-    let asked = Asked { bot: bot(), account: account(), venue, unsigned, extras: Vec::new(), way };
+    let asked =
+        Asked { bot: bot(), account: account(), venue, unsigned, extras: Vec::new(), way, thesis: None };
     let (ready, _) = signer.finish(&intent, &asked).map_err(|error| Failure::Vault(error.message))?;
     Ok(ready)
 }

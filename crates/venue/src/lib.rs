@@ -23,6 +23,7 @@ mod market;
 mod native;
 mod open_orders;
 mod permissions;
+mod position;
 mod stream;
 mod unsigned;
 
@@ -39,6 +40,7 @@ pub use market::{
 pub use native::{Operation, from_native_json};
 pub use open_orders::{OpenOrders, open_orders_read, read_open_orders};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
+pub use position::{Position, position_read, read_position};
 pub use stream::{
     Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message,
 };

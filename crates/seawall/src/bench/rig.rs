@@ -66,8 +66,10 @@ pub fn policy_text() -> anyhow::Result<String> {
     let accounts = Algorithm::ALL.map(account).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let names: Vec<String> = accounts.iter().map(|account| format!("\"{account}\"")).collect();
     let uid = protocol::peer::Peer::own_uid();
-    let mut text =
-        format!("version = 1\n\n[bots.{BOT}]\naccounts = [{}]\nuids = [\"{uid}\"]\n\n", names.join(", "));
+    let mut text = format!(
+        "version = 1\n\n[bots.{BOT}]\naccounts = [{}]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n",
+        names.join(", ")
+    );
     for account in &accounts {
         text.push_str(&include_str!("account.toml").replace("{account}", account.as_str()));
     }

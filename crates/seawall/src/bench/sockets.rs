@@ -26,7 +26,9 @@ const fn pipelined_budget(algorithm: Algorithm) -> f64 {
 struct Contender<'a> {
     name: String,
     client: LineClient,
-    request: String,
+    /// Each at another price, because the same order again within a millisecond is a duplicate.
+    requests: Vec<String>,
+    asked: usize,
     /// What a good reply begins with.
     good: &'static [u8],
     samples: Samples,
@@ -50,21 +52,24 @@ impl<'a> Contender<'a> {
         good: &'static [u8],
     ) -> anyhow::Result<Self> {
         // An order that never rests, so that no number of them counts as open.
-        let request = format!(
-            r#"{{"account":"{}","place":{{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.00120","price":"61234.50","time_in_force":"immediate_or_cancel"}}}}"#,
-            rig::account(algorithm)?
-        );
+        let account = rig::account(algorithm)?;
+        let request = |cents: usize| {
+            format!(
+                r#"{{"account":"{account}","place":{{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.00120","price":"61234.{cents}","time_in_force":"immediate_or_cancel"}}}}"#,
+            )
+        };
+        let requests = (10..100).map(request).collect();
         let (name, client) = (format!("{name}, {algorithm}"), server.connect()?);
-        Ok(Self { name, client, request, good, samples: Samples::default(), _server: server })
+        Ok(Self { name, client, requests, asked: 0, good, samples: Samples::default(), _server: server })
     }
 
     fn block(&mut self, plan: Plan) -> anyhow::Result<()> {
         for round in 0..plan.warm_up + plan.requests {
+            self.asked = (self.asked + 1) % self.requests.len();
+            let request = self.requests[self.asked].as_bytes();
             let started = Instant::now();
-            let reply = self
-                .client
-                .exchange(self.request.as_bytes())
-                .with_context(|| format!("{} did not answer", self.name))?;
+            let reply =
+                self.client.exchange(request).with_context(|| format!("{} did not answer", self.name))?;
             let took = started.elapsed();
             let text = || String::from_utf8_lossy(reply).into_owned();
             anyhow::ensure!(reply.starts_with(self.good), "{} answered {}", self.name, text());

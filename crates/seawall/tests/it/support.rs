@@ -255,8 +255,10 @@ impl Bot {
     pub(crate) fn order(&mut self) -> std::io::Result<Value> {
         self.turn += 1;
         let id = format!("{}-{}", &self.api_key[..6], self.turn);
+        // Each a little cheaper: the same order again at once would be a duplicate.
+        let price = format!("1999{}.{}", 9 - self.turn / 10 % 10, 9 - self.turn % 10);
         let body = format!(
-            r#"{{"category":"linear","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","timeInForce":"PostOnly","qty":"0.001","price":"20000","orderLinkId":"{id}"}}"#
+            r#"{{"category":"linear","symbol":"BTCUSDT","side":"Buy","orderType":"Limit","timeInForce":"PostOnly","qty":"0.001","price":"{price}","orderLinkId":"{id}"}}"#
         );
         self.post("/v5/order/create", &body)
     }

@@ -1,7 +1,7 @@
 //! What the gateway tells: the venue's word about orders, and mark prices.
 
 use policy::{MarkPrice, OrderName, VenueEvent};
-use protocol::sign::{Listed, Report, ReportEvent};
+use protocol::sign::{Held, Listed, Report, ReportEvent};
 use trading::AccountName;
 
 use super::{Core, Output, names};
@@ -38,6 +38,16 @@ impl Core {
         let Listed { account, market, instrument, below, open } = listed;
         let open = open.into_iter().collect();
         self.hear(&account, VenueEvent::Listed { market, instrument, below, open }, salt, out);
+    }
+
+    /// What position the venue told, through the gateway.
+    pub(super) fn held(&mut self, held: Held, salt: Salt, out: &mut Vec<Output>) {
+        let Held { account, instrument, quantity, price, below } = held;
+        // Only instruments the policy names: the table cannot grow beyond it.
+        let Some(price) = trading::Price::new(price).ok().filter(|_| names(&self.policy, &instrument)) else {
+            return;
+        };
+        self.hear(&account, VenueEvent::Position { instrument, quantity, price, below }, salt, out);
     }
 
     /// Lets the counters take what was heard, and keeps it for the account's next record.
@@ -88,6 +98,9 @@ impl Core {
 fn length(event: &VenueEvent) -> usize {
     match event {
         VenueEvent::Listed { open, .. } => 1 + open.len(),
-        VenueEvent::Acknowledged { .. } | VenueEvent::Closed { .. } | VenueEvent::Rejected { .. } => 1,
+        VenueEvent::Acknowledged { .. }
+        | VenueEvent::Closed { .. }
+        | VenueEvent::Rejected { .. }
+        | VenueEvent::Position { .. } => 1,
     }
 }

@@ -11,7 +11,7 @@ fn indices(replies: &[Value]) -> Vec<Option<u64>> {
 fn nothing_leaves_before_the_disk_has_it() {
     let mut bench = Bench::new();
     for caller in 0..5 {
-        bench.bot(caller, &small());
+        bench.bot(caller, &limit("0.001", &format!("6000{caller}"), ""));
         assert_eq!(bench.log.len(), caller + 1, "the record is handed over at once");
     }
     assert!(bench.replies.is_empty());

@@ -60,8 +60,10 @@ fn a_policy_replaces_the_old_one_whole_or_not_at_all() {
         assert_ne!(line, load(&good));
         assert_eq!(bench.order(&line)["status"], "error", "{line}");
         assert_eq!(bench.core.policy.hash(), before);
+        bench.now += 1;
         assert_eq!(bench.ask(&limit("0.01", "60000", ""))["status"], "approved", "the keys are there too");
     }
+    bench.now += 1;
     bench.bot(1, &limit("0.01", "60000", ""));
     bench.command(2, &load(&good));
     bench.bot(1, &limit("0.01", "60000", ""));
