@@ -1,13 +1,15 @@
 //! Everything a rule may look at, gathered once per leg.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
-use trading::{Intent, Timestamp};
+use trading::{Intent, Order, Timestamp};
 
 use crate::judged::{Judged, Mark};
 use crate::policy::{Account, SymbolLimits};
 use crate::request::{Context, Request};
-use crate::state::{Counters, Exposure, State};
+use crate::rules::Added;
+use crate::state::{Content, Counters, Exposure, State};
 use crate::units::Units;
 
 /// What rules judge: one leg of a request, and what surrounds it.
@@ -26,11 +28,31 @@ pub(crate) struct Facts<'a> {
     /// What the legs before this one add.
     pub before: Tally,
     pub order: Option<Judged<'a>>,
+    /// What a new order says, and when the same was signed before.
+    pub said: Option<Said<'a>>,
     exposure: Cow<'a, Exposure>,
+    /// What the order adds to it.
+    pub added: Option<Added>,
     /// The limits of the order's symbol, if it is on the list.
     pub limits: Option<&'a SymbolLimits>,
     /// What the order takes from the budgets, if that can be said.
     pub charge: Option<Units>,
+}
+
+/// What a new order says.
+pub(crate) struct Said<'a> {
+    pub order: &'a Order,
+    pub content: Content,
+    /// When orders of the same content were signed.
+    pub before: Option<&'a VecDeque<Timestamp>>,
+}
+
+impl<'a> Said<'a> {
+    #[inline]
+    fn of(state: &'a State, order: &'a Order) -> Self {
+        let content = Content::of(order);
+        Self { order, content, before: state.recent.of(content) }
+    }
 }
 
 /// What the legs of one request add to the counters.
@@ -61,8 +83,12 @@ impl<'a> Facts<'a> {
             Some(account) => Mark::of(context, instrument, account.max_mark_price_age_ms.limit),
             None => Mark::Missing,
         };
+        let mut said = None;
         let order = match &legs[index] {
-            Intent::Place(order) => Some(Judged::new_order(order, mark(&order.instrument))),
+            Intent::Place(order) => {
+                said = Some(Said::of(state, order));
+                Some(Judged::new_order(order, mark(&order.instrument)))
+            }
             Intent::Amend(amendment) => {
                 Some(Judged::amended(amendment, state, now, mark(&amendment.instrument)))
             }
@@ -73,7 +99,23 @@ impl<'a> Facts<'a> {
         let charge = order.as_ref().zip(limits).and_then(|(order, limits)| order.charge(limits));
         let share = state.share(&request.bot);
         let exposure = state.orders.exposure(now);
-        Self { request, context, state, share, exposure, now, legs, index, before, order, limits, charge }
+        let added = order.as_ref().and_then(|order| Added::of(order, state, &legs[..index], before.notional));
+        Self {
+            request,
+            context,
+            state,
+            share,
+            said,
+            exposure,
+            added,
+            now,
+            legs,
+            index,
+            before,
+            order,
+            limits,
+            charge,
+        }
     }
 
     /// The intent of this leg.
@@ -83,6 +125,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What the account's signed orders could do together.
+    #[inline]
     pub(crate) fn exposure(&self) -> &Exposure {
         &self.exposure
     }

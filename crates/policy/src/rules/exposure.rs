@@ -1,10 +1,10 @@
-use trading::{Amount, Intent, Notional, Quantity, Side};
+use trading::{Amount, Decimal, Intent, Notional, Quantity, Side};
 
 use super::{Rule, Tier};
 use crate::denial::Denial;
 use crate::facts::Facts;
 use crate::judged::{Judged, Origin, Worth};
-use crate::state::Size;
+use crate::state::{Share, Size, State};
 use crate::units::Units;
 
 /// Denies an order with which the position could grow beyond `limit` of the base currency: the
@@ -13,18 +13,24 @@ use crate::units::Units;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MaxPosition {
     pub(crate) limit: Quantity,
+    /// `limit`, as the counters count.
+    units: Units,
 }
 
 /// Denies an order with which more than `limit` of one symbol would rest. Exits pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SymbolOpenNotional {
     pub(crate) limit: Notional,
+    /// `limit`, as the counters count.
+    units: Units,
 }
 
 /// Denies an order with which more than `limit` would rest, all symbols together. Exits pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OpenNotional {
     pub(crate) limit: Notional,
+    /// `limit`, as the counters count.
+    units: Units,
 }
 
 /// Denies an order with which the worst net positions of all symbols, each on its worse side, could
@@ -32,6 +38,8 @@ pub(crate) struct OpenNotional {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NetExposure {
     pub(crate) limit: Notional,
+    /// `limit`, as the counters count.
+    units: Units,
 }
 
 /// Denies an order that would trade with an order of the same account that rests. Post-only orders
@@ -42,50 +50,51 @@ pub(crate) struct SelfCrossing {
 }
 
 /// What an order would add, and what the orders of earlier legs do.
-struct Added {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Added {
     /// This order beyond what it had before its amendment.
     own: Size,
-    /// Of the same instrument and side.
-    alike: Size,
+    /// Earlier buys and sells of the same instrument.
+    same: [Size; 2],
     /// Value of all earlier legs.
     all: Units,
-    /// Value of earlier legs of the same instrument.
-    same: Units,
 }
 
-/// `None` for what another rule denies.
-fn added(facts: &Facts<'_>, order: &Judged<'_>, side: Side) -> Option<Added> {
-    let value = match order.worth {
-        Worth::Known(worth) => Units::at_least(worth).unwrap_or(Units::MOST),
-        // Nothing to judge by: the mark price, shape, notional or amendment rule denies it.
-        Worth::Unknown | Worth::Overflow => return None,
-    };
-    let quantity = match order.amount {
-        Some(Amount::Base(quantity)) => Units::at_least(quantity.decimal()).unwrap_or(Units::MOST),
-        // Spot market orders only: they never rest, so that on spot they do not count.
-        Some(Amount::Quote(_)) => Units::ZERO,
-        Some(Amount::WholePosition) | None => return None,
-    };
-    let had = match order.origin {
-        Origin::Amends(number) => facts.state.orders.share(number).map(|share| share.size),
-        Origin::New | Origin::AmendsUnknown => None,
-    };
-    let own = Size { quantity, value }.minus(had.unwrap_or_default());
-    let mut sum = Added { own, alike: Size::default(), all: Units::ZERO, same: Units::ZERO };
-    for leg in facts.earlier() {
-        let Intent::Place(earlier) = leg else { continue };
-        // What the earlier legs take is known only as a whole: each is taken for all of it.
-        let charge = facts.before.notional;
-        let Some(share) = crate::state::Share::of(earlier, charge) else { continue };
-        sum.all = sum.all.plus_saturating(share.size.value);
-        if share.instrument == *order.instrument {
-            sum.same = sum.same.plus_saturating(share.size.value);
-            if share.side == side {
-                sum.alike = sum.alike.plus(share.size);
+impl Added {
+    /// `None` for what another rule denies, and for what adds nothing. `before` is what the earlier legs take from
+    /// the budgets.
+    #[inline]
+    pub(crate) fn of(order: &Judged<'_>, state: &State, earlier: &[Intent], before: Units) -> Option<Self> {
+        let value = match order.worth {
+            Worth::Known(worth) => Units::at_least(worth).unwrap_or(Units::MOST),
+            // Nothing to judge by: the mark price, shape, notional or amendment rule denies it.
+            Worth::Unknown | Worth::Overflow => return None,
+        };
+        let quantity = match order.amount {
+            Some(Amount::Base(quantity)) => Units::at_least(quantity.decimal()).unwrap_or(Units::MOST),
+            // Spot market orders only: they never rest, so that on spot they do not count.
+            Some(Amount::Quote(_)) => Units::ZERO,
+            Some(Amount::WholePosition) | None => return None,
+        };
+        let mut own = Size { quantity, value };
+        if let Origin::Amends(number) = order.origin
+            && let Some(share) = state.orders.share(number)
+        {
+            own = own.minus(share.size);
+        }
+        let mut sum = Self { own, same: [Size::default(); 2], all: Units::ZERO };
+        for leg in earlier {
+            let Intent::Place(other) = leg else { continue };
+            // What the earlier legs take is known only as a whole: each is taken for all of it.
+            let Some(share) = Share::of(other, before) else { continue };
+            sum.all = sum.all.plus_saturating(share.size.value);
+            if share.instrument == *order.instrument {
+                let half = &mut sum.same[share.side as usize];
+                *half = half.plus(share.size);
             }
         }
+        Some(sum)
     }
-    Some(sum)
 }
 
 /// The order of this leg, if it can add exposure.
@@ -105,12 +114,18 @@ fn has_position(order: &Judged<'_>) -> bool {
 }
 
 impl MaxPosition {
+    /// `None` if the counters cannot hold `limit`.
+    pub(crate) fn new(limit: Decimal) -> Option<Self> {
+        Some(Self { limit: Quantity::new(limit).ok()?, units: Units::at_most(limit)? })
+    }
+
+    #[inline]
     fn was(facts: &Facts<'_>) -> Option<Units> {
         let order = judged(facts).filter(|order| has_position(order))?;
         let of_side = |side| {
-            let added = added(facts, order, side)?;
+            let added = facts.added.as_ref()?;
             let worst = facts.exposure().worst(order.instrument, side);
-            Some(worst.plus(added.alike).plus(added.own).quantity)
+            Some(worst.plus(added.same[side as usize]).plus(added.own).quantity)
         };
         sides(order).filter_map(of_side).max()
     }
@@ -122,8 +137,8 @@ impl Rule for MaxPosition {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let was = Self::was(facts)?.decimal();
-        (was > self.limit.decimal()).then_some(Denial::PositionOverLimit { was, limit: self.limit })
+        let was = Self::was(facts)?;
+        (was > self.units).then(|| Denial::PositionOverLimit { was: was.decimal(), limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
@@ -132,12 +147,18 @@ impl Rule for MaxPosition {
 }
 
 impl SymbolOpenNotional {
+    /// `None` if the counters cannot hold `limit`.
+    pub(crate) fn new(limit: Decimal) -> Option<Self> {
+        Some(Self { limit: Notional::new(limit).ok()?, units: Units::at_most(limit)? })
+    }
+
+    #[inline]
     fn was(facts: &Facts<'_>) -> Option<Units> {
         let order = judged(facts).filter(|order| order.may_rest())?;
-        let side = order.side.unwrap_or(Side::Buy);
-        let added = added(facts, order, side)?;
+        let added = facts.added.as_ref()?;
+        let [buys, sells] = added.same;
         let resting = facts.exposure().resting_of(order.instrument);
-        Some(resting.plus_saturating(added.same).plus_saturating(added.own.value))
+        Some(resting.plus_saturating(buys.plus(sells).value).plus_saturating(added.own.value))
     }
 }
 
@@ -147,9 +168,9 @@ impl Rule for SymbolOpenNotional {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let was = Self::was(facts)?.decimal();
+        let was = Self::was(facts)?;
         let limit = self.limit;
-        (was > limit.decimal()).then_some(Denial::SymbolOpenNotionalOverLimit { was, limit })
+        (was > self.units).then(|| Denial::SymbolOpenNotionalOverLimit { was: was.decimal(), limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
@@ -158,10 +179,15 @@ impl Rule for SymbolOpenNotional {
 }
 
 impl OpenNotional {
+    /// `None` if the counters cannot hold `limit`.
+    pub(crate) fn new(limit: Decimal) -> Option<Self> {
+        Some(Self { limit: Notional::new(limit).ok()?, units: Units::at_most(limit)? })
+    }
+
+    #[inline]
     fn was(facts: &Facts<'_>) -> Option<Units> {
-        let order = judged(facts).filter(|order| order.may_rest())?;
-        let side = order.side.unwrap_or(Side::Buy);
-        let added = added(facts, order, side)?;
+        judged(facts).filter(|order| order.may_rest())?;
+        let added = facts.added.as_ref()?;
         Some(facts.exposure().resting().plus_saturating(added.all).plus_saturating(added.own.value))
     }
 }
@@ -172,8 +198,8 @@ impl Rule for OpenNotional {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let was = Self::was(facts)?.decimal();
-        (was > self.limit.decimal()).then_some(Denial::OpenNotionalOverLimit { was, limit: self.limit })
+        let was = Self::was(facts)?;
+        (was > self.units).then(|| Denial::OpenNotionalOverLimit { was: was.decimal(), limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
@@ -182,10 +208,16 @@ impl Rule for OpenNotional {
 }
 
 impl NetExposure {
+    /// `None` if the counters cannot hold `limit`.
+    pub(crate) fn new(limit: Decimal) -> Option<Self> {
+        Some(Self { limit: Notional::new(limit).ok()?, units: Units::at_most(limit)? })
+    }
+
+    #[inline]
     fn was(facts: &Facts<'_>) -> Option<Units> {
         let order = judged(facts).filter(|order| has_position(order))?;
         let of_side = |side| {
-            let added = added(facts, order, side)?;
+            let added = facts.added.as_ref()?;
             // Earlier legs are added whole: which of them net out is not worth knowing.
             let more = added.all.plus_saturating(added.own.value);
             Some(facts.exposure().net_with(order.instrument, side, more))
@@ -200,8 +232,8 @@ impl Rule for NetExposure {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let was = Self::was(facts)?.decimal();
-        (was > self.limit.decimal()).then_some(Denial::NetExposureOverLimit { was, limit: self.limit })
+        let was = Self::was(facts)?;
+        (was > self.units).then(|| Denial::NetExposureOverLimit { was: was.decimal(), limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {

@@ -47,7 +47,7 @@ pub(crate) use bot_access::{Bot, BotAccess};
 pub(crate) use budget::{Budget, Period, Rolling24h, UtcDay};
 pub(crate) use client_id_required::ClientIdRequired;
 pub(crate) use clock_skew::ClockSkew;
-pub(crate) use exposure::{MaxPosition, NetExposure, OpenNotional, SelfCrossing, SymbolOpenNotional};
+pub(crate) use exposure::{Added, MaxPosition, NetExposure, OpenNotional, SelfCrossing, SymbolOpenNotional};
 pub(crate) use leverage::MaxLeverage;
 pub(crate) use library_extras::LibraryExtras;
 pub(crate) use lot::Lot;

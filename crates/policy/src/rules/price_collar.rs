@@ -15,6 +15,8 @@ const WHOLE: i64 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PriceCollar {
     pub(crate) limit: u64,
+    /// What the reference price is multiplied with for the dearest buy and the cheapest sale.
+    factors: [Decimal; 2],
 }
 
 /// A price and where it comes from.
@@ -24,6 +26,14 @@ struct Reference {
 }
 
 impl PriceCollar {
+    /// `None` if `limit` is too large.
+    pub(crate) fn new(limit: u64) -> Option<Self> {
+        let points = i64::try_from(limit).ok()?;
+        let factor = |part: Option<i64>| Decimal::new(i128::from(part?), 4).ok();
+        let factors = [factor(WHOLE.checked_add(points))?, factor(WHOLE.checked_sub(points))?];
+        Some(Self { limit, factors })
+    }
+
     fn reference(facts: &Facts<'_>, order: &Judged<'_>) -> Option<Reference> {
         let named = |price: Option<Price>, source| price.map(|price| Reference { price, source });
         if order.order_type.is_triggered() && order.order_type != OrderType::TrailingStop {
@@ -35,12 +45,7 @@ impl PriceCollar {
 
     /// The worst price allowed for `side`; `None` if it cannot be computed.
     fn bound(&self, side: Side, reference: Price) -> Option<Decimal> {
-        let points = i64::try_from(self.limit).ok()?;
-        let part = match side {
-            Side::Buy => WHOLE.checked_add(points)?,
-            Side::Sell => WHOLE.checked_sub(points)?,
-        };
-        reference.decimal().checked_mul(Decimal::new(i128::from(part), 4).ok()?)
+        reference.decimal().checked_mul(self.factors[side as usize])
     }
 
     fn is_within(side: Side, price: Price, bound: Decimal) -> bool {

@@ -1,9 +1,9 @@
-use trading::{Instrument, Intent, Order};
+use trading::{Instrument, Intent};
 
 use super::{Rule, Tier};
 use crate::denial::Denial;
-use crate::facts::Facts;
-use crate::state::Content;
+use crate::facts::{Facts, Said};
+use crate::state::{Content, within};
 
 /// Denies a new order that says exactly what one signed within `limit` milliseconds said, whatever
 /// its client order id. Exits pass: they are bounded by the position.
@@ -21,20 +21,20 @@ pub(crate) struct MaxRepeats {
     pub(crate) window_ms: u64,
 }
 
-/// The new order of this leg, unless it is an exit.
-fn judged<'a>(facts: &Facts<'a>) -> Option<&'a Order> {
-    let Intent::Place(order) = facts.leg() else { return None };
-    facts.order.as_ref().is_some_and(|judged| !judged.exit).then_some(order)
+/// What the new order of this leg says, unless it is an exit.
+#[inline]
+fn judged<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Said<'a>> {
+    facts.said.as_ref().filter(|_| facts.order.as_ref().is_some_and(|order| !order.exit))
 }
 
 /// How many orders of this content the window holds, those of earlier legs included.
-fn count(facts: &Facts<'_>, order: &Order, window_ms: u64, most: u64) -> u64 {
-    let content = Content::of(order);
+#[inline]
+fn count(facts: &Facts<'_>, said: &Said<'_>, window_ms: u64, most: u64) -> u64 {
     let earlier = facts.earlier().iter().filter(|leg| match leg {
-        Intent::Place(other) => Content::of(other) == content,
+        Intent::Place(other) => Content::of(other) == said.content,
         _ => false,
     });
-    facts.state.recent.count(content, window_ms, most, facts.now) + earlier.count() as u64
+    within(said.before, window_ms, most, facts.now) + earlier.count() as u64
 }
 
 impl Rule for DuplicateWindow {
@@ -43,16 +43,16 @@ impl Rule for DuplicateWindow {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let order = judged(facts)?;
+        let said = judged(facts)?;
         if !facts.state.recent.reaches(self.limit, facts.before.new_orders + 1, facts.now) {
             return Some(Denial::TooManyToRemember { window_ms: self.limit });
         }
-        (count(facts, order, self.limit, 1) > 0).then_some(Denial::OrderDuplicate { window_ms: self.limit })
+        (count(facts, said, self.limit, 1) > 0).then_some(Denial::OrderDuplicate { window_ms: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        let order = judged(facts)?;
-        let was = count(facts, order, self.limit, 1_000);
+        let said = judged(facts)?;
+        let was = count(facts, said, self.limit, 1_000);
         Some(format!("{was} of the same content within {} ms", self.limit))
     }
 }
@@ -60,8 +60,8 @@ impl Rule for DuplicateWindow {
 impl MaxRepeats {
     /// The instrument that an approval of this leg stops.
     pub(crate) fn stops<'a>(&self, facts: &Facts<'a>) -> Option<&'a Instrument> {
-        let order = judged(facts)?;
-        (count(facts, order, self.window_ms, self.limit) + 1 >= self.limit).then_some(&order.instrument)
+        let said = judged(facts)?;
+        (count(facts, said, self.window_ms, self.limit) + 1 >= self.limit).then_some(&said.order.instrument)
     }
 }
 
@@ -71,21 +71,21 @@ impl Rule for MaxRepeats {
 
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
-        let order = judged(facts)?;
-        if facts.state.is_stopped(&order.instrument) {
-            return Some(Denial::StoppedByRepetition { instrument: order.instrument.clone() });
+        let said = judged(facts)?;
+        if facts.state.is_stopped(&said.order.instrument) {
+            return Some(Denial::StoppedByRepetition { instrument: said.order.instrument.clone() });
         }
         if !facts.state.recent.reaches(self.window_ms, facts.before.new_orders + 1, facts.now) {
             return Some(Denial::TooManyToRemember { window_ms: self.window_ms });
         }
-        let was = count(facts, order, self.window_ms, self.limit) + 1;
+        let was = count(facts, said, self.window_ms, self.limit) + 1;
         (was > self.limit).then_some(Denial::RepeatsOverLimit { was, limit: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        let order = judged(facts)?;
-        let stopped = if facts.state.is_stopped(&order.instrument) { ", stopped" } else { "" };
-        let was = count(facts, order, self.window_ms, self.limit) + 1;
+        let said = judged(facts)?;
+        let stopped = if facts.state.is_stopped(&said.order.instrument) { ", stopped" } else { "" };
+        let was = count(facts, said, self.window_ms, self.limit) + 1;
         Some(format!("{was} of {} within {} ms{stopped}", self.limit, self.window_ms))
     }
 }

@@ -27,7 +27,7 @@ use recent::Recent;
 pub(crate) use counters::Counters;
 pub(crate) use exposure::{Exposure, Share, Size};
 pub(crate) use orders::CAPACITY as ORDER_TABLE;
-pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS};
+pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, within};
 
 /// The counters of one account: trading state, rates, budgets and signed orders.
 ///

@@ -110,9 +110,11 @@ impl Orders {
         }
     }
 
-    /// What all orders could do together at `now`.
+    /// What all orders could do together at `now`. What lapsed and could not rest counts the same
+    /// before and after: as a fill that the position may not hold yet.
     pub(crate) fn exposure(&self, now: Timestamp) -> Cow<'_, Exposure> {
-        let mut lapsed = self.past(now).filter_map(|entry| entry.share.as_ref()).peekable();
+        let resting = |entry: &&Entry| entry.rests;
+        let mut lapsed = self.past(now).filter(resting).filter_map(|entry| entry.share.as_ref()).peekable();
         if lapsed.peek().is_none() {
             return Cow::Borrowed(&self.exposure);
         }

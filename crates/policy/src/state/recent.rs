@@ -1,9 +1,9 @@
 //! Which orders were signed of late, so that a repetition is seen. Bounded.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hasher as _};
 
-use trading::{Order, Timestamp};
+use trading::{Amount, Order, Price, Timestamp};
 
 /// Longest time a policy may look back, in milliseconds.
 pub(crate) const MOST_MS: u64 = 60_000;
@@ -37,21 +37,52 @@ impl Content {
             reduce_only,
             client_order_id: _,
         } = order;
+        let decimals = [
+            match amount {
+                Amount::Base(quantity) => Some(quantity.decimal()),
+                Amount::Quote(notional) => Some(notional.decimal()),
+                Amount::WholePosition => None,
+            },
+            price.map(Price::decimal),
+            trigger_price.map(Price::decimal),
+        ];
+        // Gathered first, because the hasher is slow to start and stop.
+        let mut bytes = [0; 3 * 17 + 9];
+        for (part, decimal) in bytes.chunks_exact_mut(17).zip(decimals) {
+            let decimal = decimal.unwrap_or_default();
+            part[..16].copy_from_slice(&decimal.mantissa().to_le_bytes());
+            part[16] = decimal.scale();
+        }
+        bytes[3 * 17..].copy_from_slice(&[
+            instrument.venue as u8,
+            instrument.market as u8,
+            *side as u8,
+            *order_type as u8,
+            matches!(amount, Amount::Base(_)).into(),
+            matches!(amount, Amount::Quote(_)).into(),
+            *time_in_force as u8,
+            u8::from(price.is_some()) | u8::from(trigger_price.is_some()) << 1,
+            u8::from(*post_only) | u8::from(*reduce_only) << 1,
+        ]);
         let mut hasher = DefaultHasher::new();
-        instrument.hash(&mut hasher);
-        (side, order_type, amount, price, trigger_price).hash(&mut hasher);
-        (time_in_force, post_only, reduce_only).hash(&mut hasher);
+        hasher.write(&bytes);
+        hasher.write(instrument.symbol.as_str().as_bytes());
         Self(hasher.finish())
     }
 }
 
+/// How many of `times` lie in the `window_ms` before `now`, counted up to `most`.
+pub(crate) fn within(times: Option<&VecDeque<Timestamp>>, window_ms: u64, most: u64, now: Timestamp) -> u64 {
+    let Some(times) = times else { return 0 };
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    times.iter().rev().take(most).take_while(|at| now.since_ms(**at) < window_ms).count() as u64
+}
+
 impl Recent {
-    /// How many orders of this content were signed in the `window_ms` before `now`, counted up to
-    /// `most`.
-    pub(crate) fn count(&self, content: Content, window_ms: u64, most: u64, now: Timestamp) -> u64 {
-        let Some(times) = self.times.get(&content.0) else { return 0 };
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        times.iter().rev().take(most).take_while(|at| now.since_ms(**at) < window_ms).count() as u64
+    /// When orders of this content were signed, oldest first.
+    #[inline]
+    pub(crate) fn of(&self, content: Content) -> Option<&VecDeque<Timestamp>> {
+        self.times.get(&content.0)
     }
 
     /// Whether everything signed in the `window_ms` before `now` is still remembered once `more`
