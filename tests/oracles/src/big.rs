@@ -26,12 +26,10 @@ const START_MS: u64 = 1_770_000_000_000;
 const REPORT_EVERY: u64 = 1_000_000;
 
 /// What one stretch of appending took.
-pub(crate) struct Stretch {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    pub(crate) append_us: f64,
-    pub(crate) sync_ms: f64,
-    pub(crate) checkpoint_ms: f64,
+struct Stretch {
+    append_us: f64,
+    sync_ms: f64,
+    checkpoint_ms: f64,
 }
 
 struct Writer {
@@ -48,7 +46,7 @@ struct Writer {
 }
 
 /// Appends to the log in `dir` until it holds `size` records; the log's key is `key`.
-pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<Vec<Stretch>> {
+pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<()> {
     let (_lock, mut log, recovered) = journal::open_dir(dir, key)?;
     ensure!(recovered.records == recovered.leaves, "the log has records without a leaf");
     let storage = journal::storage::Disk;
@@ -61,7 +59,6 @@ pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<Vec<Stretch>> {
         policy_hash: writer.policy_hash,
     });
     writer.open_epoch(&mut log, statement)?;
-    let mut stretches = Vec::new();
     while writer.next < size {
         let from = writer.next;
         let to = ((from / REPORT_EVERY + 1) * REPORT_EVERY).min(size);
@@ -70,10 +67,9 @@ pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<Vec<Stretch>> {
             "{to} records: append {:.2} µs each, sync {:.1} ms a batch, checkpoint {:.1} ms",
             stretch.append_us, stretch.sync_ms, stretch.checkpoint_ms
         );
-        stretches.push(stretch);
     }
     log.checkpoint()?;
-    Ok(stretches)
+    Ok(())
 }
 
 impl Writer {
@@ -140,8 +136,6 @@ impl Writer {
             }
         }
         Ok(Stretch {
-            from,
-            to,
             append_us: per(appending * 1_000_000, to - from),
             sync_ms: per(syncing * 1000, batches),
             checkpoint_ms: per(publishing * 1000, checkpoints),
@@ -173,8 +167,12 @@ impl Writer {
     fn order(&mut self) -> Result<(Vec<u8>, Vec<u8>)> {
         let number = self.next;
         let at = Timestamp::from_ms(self.time);
-        let heard: Vec<VenueEvent> =
-            self.open.take().map(|number| VenueEvent::Closed { order: OrderName::Number(number) }).into_iter().collect();
+        let heard: Vec<VenueEvent> = self
+            .open
+            .take()
+            .map(|number| VenueEvent::Closed { order: OrderName::Number(number) })
+            .into_iter()
+            .collect();
         heard.iter().for_each(|event| self.state.observe(event));
         let intent = order(number)?;
         let denied = number.is_multiple_of(10);
@@ -270,6 +268,6 @@ fn order(number: u64) -> Result<Intent> {
 
 /// Seconds that each of `count` took.
 #[expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "times, not money")]
-pub(crate) fn per(total: Duration, count: u64) -> f64 {
+fn per(total: Duration, count: u64) -> f64 {
     total.as_secs_f64() / count.max(1) as f64
 }

@@ -2,6 +2,12 @@
 //! `cargo xtask biglog`; linked into nothing.
 
 mod big;
+mod bundles;
+mod judges;
+mod kinds;
+mod made;
+mod run;
+mod segments;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,8 +30,12 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["grow", dir, key, size] => {
             let size = size.parse().context("SIZE is a number of records")?;
-            big::grow(Path::new(dir), Path::new(key), size).map(drop)
+            big::grow(Path::new(dir), Path::new(key), size)
         }
-        _ => bail!("usage: oracles grow DIR KEY SIZE"),
+        ["judge", folder, seawall, go, sigsum] => {
+            let programs = run::Programs { seawall: seawall.into(), go: go.into(), sigsum: sigsum.into() };
+            run::run(programs, Path::new(folder))
+        }
+        _ => bail!("usage: oracles grow DIR KEY SIZE | judge FOLDER SEAWALL GO-JUDGE SIGSUM-VERIFY"),
     }
 }
