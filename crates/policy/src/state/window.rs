@@ -2,6 +2,8 @@
 
 use trading::Timestamp;
 
+use super::stored::StoredWindow;
+
 /// Length of the window: an event counts while it is younger than this.
 const WINDOW_MS: u64 = 1000;
 /// Events remembered; more than any policy may allow in a window.
@@ -18,6 +20,24 @@ pub(crate) struct RateWindow {
 impl RateWindow {
     pub(crate) fn new() -> Self {
         Self { ring: vec![Timestamp::default(); REMEMBERED].into(), total: 0 }
+    }
+
+    /// What of it may still count: times less than a window older than the last.
+    pub(super) fn stored(&self) -> StoredWindow {
+        let last = self.total.checked_sub(1).map_or(Timestamp::default(), |last| self.ring[self.slot(last)]);
+        let first = self.total - self.count(last);
+        let recent = (first..self.total).map(|number| self.ring[self.slot(number)]).collect();
+        StoredWindow { total: self.total, recent }
+    }
+
+    pub(super) fn read(stored: StoredWindow) -> Result<Self, &'static str> {
+        let recent = stored.recent.len() as u64;
+        if recent > REMEMBERED as u64 || recent > stored.total {
+            return Err("more times than there were events");
+        }
+        let mut read = Self { total: stored.total - recent, ..Self::new() };
+        stored.recent.into_iter().for_each(|at| read.add(1, at));
+        Ok(read)
     }
 
     pub(crate) fn add(&mut self, events: u64, at: Timestamp) {
