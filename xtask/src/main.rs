@@ -3,6 +3,7 @@
 //! Everything that CI does is here and nowhere else, so a newcomer's machine and CI do the same.
 
 mod clients;
+mod oracles;
 mod process;
 mod promises;
 mod setup;
@@ -24,7 +25,9 @@ usage: cargo xtask COMMAND
   tidy [--fix]         dependency directions, licences, words that do not belong in the repository
   licences             every dependency with its licence
   promises             docs/promises.toml against the tests that exist
-  clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest";
+  clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
+  oracles              programs of others judge a real log, and every kind of tampering with it
+  biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,6 +53,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["promises"] => promises::run(&workspace).map(drop),
         ["clients"] => clients::run(&workspace, &[]).map(drop),
         ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
+        ["oracles"] => oracles::run(&workspace).map(drop),
+        ["biglog", records] => oracles::big(&workspace, records, None),
+        ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

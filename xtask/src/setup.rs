@@ -14,8 +14,15 @@ const SYSTEM: &[(&str, &[&str])] = &[
     ("git", &["git", "--version"]),
     ("nodejs", &["node", "--version"]),
     ("python3", &["python3", "--version"]),
+    // The outside judges of the log: Go with the checksum database's own library, and Sigsum's tools.
+    ("golang-go", &["go", "version"]),
+    ("golang-golang-x-mod-dev", &["test", "-d", "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"]),
+    ("sigsum-go", &["sigsum-verify", "--version"]),
     ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];
+
+/// Where the source of what is newer than the release is noted.
+const BACKPORTS: &str = "/etc/apt/sources.list.d/seawall-backports.list";
 
 /// Which Python packages the real-client tests need: what is asked for, and every version pinned.
 const PYTHON: [&str; 2] = ["tests/clients/requirements.txt", "tests/clients/constraints.txt"];
@@ -40,6 +47,9 @@ fn system() -> Result<()> {
         bail!("please install: {} (as root: apt-get install {0})", missing.join(" "));
     }
     process::run(Command::new("apt-get").args(["-q", "update"]))?;
+    if missing.iter().any(|package| !is_offered(package)) {
+        add_backports()?;
+    }
     let mut install = Command::new("apt-get");
     install.args(["-q", "-y", "install", "--no-install-recommends"]).args(&missing);
     process::run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
@@ -47,6 +57,27 @@ fn system() -> Result<()> {
         Some((package, probe)) => bail!("`{}` still fails after installing {package}", probe.join(" ")),
         None => Ok(()),
     }
+}
+
+/// Whether a configured source has the package.
+fn is_offered(package: &str) -> bool {
+    works(&["apt-cache", "show", package])
+}
+
+/// Adds the backports of the release that the machine runs, from the mirror it uses already. Nothing
+/// else is taken from there: packages of backports have a lower priority than any other.
+fn add_backports() -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", "$(ORIGIN) $(CODENAME) $(REPO_URI)", "Created-By: Packages"]);
+    let text = process::output(&mut command)?;
+    let source = text.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["Debian", release, mirror] if !release.contains('-') => Some((release, mirror)),
+        _ => None,
+    });
+    let (release, mirror) = source.context("no source of a Debian release is configured")?;
+    println!("system packages: adding {release}-backports");
+    fs::write(BACKPORTS, format!("deb {mirror} {release}-backports main\n")).context(BACKPORTS)?;
+    process::run(Command::new("apt-get").args(["-q", "update"]))
 }
 
 fn works(probe: &[&str]) -> bool {

@@ -7,12 +7,13 @@ use anyhow::{Result, bail};
 
 use crate::process::{self, Watched};
 use crate::workspace::Workspace;
-use crate::{clients, promises, setup, tidy};
+use crate::{clients, oracles, promises, setup, tidy};
 
 /// What is worth repeating once all steps are through.
 #[derive(Default)]
 struct Closing {
     clients: RefCell<Option<String>>,
+    oracles: RefCell<Option<String>>,
     promises: RefCell<Option<String>>,
     tests: RefCell<Option<String>>,
 }
@@ -42,6 +43,10 @@ const STEPS: &[(&str, Step)] = &[
     }),
     ("clients", |workspace, closing| {
         closing.clients.replace(clients::run(workspace, &[])?);
+        Ok(())
+    }),
+    ("oracles", |workspace, closing| {
+        closing.oracles.replace(oracles::run(workspace)?);
         Ok(())
     }),
 ];
@@ -85,9 +90,12 @@ fn summary(times: &[(&str, Duration, bool)], closing: &Closing) {
     for (name, took, passed) in times {
         println!("{:>9} {} {name}", seconds(*took), if *passed { "ok    " } else { "FAILED" });
     }
-    for (what, line) in
-        [("promises", &closing.promises), ("clients", &closing.clients), ("tests", &closing.tests)]
-    {
+    for (what, line) in [
+        ("promises", &closing.promises),
+        ("oracles", &closing.oracles),
+        ("clients", &closing.clients),
+        ("tests", &closing.tests),
+    ] {
         if let Some(line) = line.borrow().as_deref() {
             println!("{what}: {line}");
         }

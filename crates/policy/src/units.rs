@@ -29,6 +29,17 @@ impl Units {
         Some(Self(units))
     }
 
+    /// The number of units, to be written down.
+    pub(crate) fn to_text(self) -> String {
+        self.0.to_string()
+    }
+
+    /// Reads what [`Self::to_text`] wrote; `None` for anything else.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let units = text.parse().ok()?;
+        (units <= Self::MOST.0 && u128::to_string(&units) == text).then_some(Self(units))
+    }
+
     /// The largest sum that is not more than `value`: for limits.
     pub(crate) fn at_most(value: Decimal) -> Option<Self> {
         if value.scale() <= SCALE {

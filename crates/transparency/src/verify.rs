@@ -226,6 +226,7 @@ impl<S: LogSource> Walk<'_, S> {
     }
 
     fn record(&mut self, index: u64, record: &SourceRecord) -> Result<(), Fault> {
+        self.foreign_leaf_stays(record.leaf.as_ref())?;
         let body = Body::decode(&record.body).map_err(|error| at(index, error))?;
         if body.sequence != index {
             return Err(at(index, Reason::Sequence(body.sequence)));
@@ -245,6 +246,17 @@ impl<S: LogSource> Walk<'_, S> {
         }
         self.previous = sha256(&record.body);
         Ok(())
+    }
+
+    /// A leaf by the epoch's own key shows that no later epoch adopts those before it: then the first
+    /// foreign leaf is what is wrong, whatever else this record is.
+    fn foreign_leaf_stays(&self, leaf: Option<&[u8; LEAF_BYTES]>) -> Result<(), Fault> {
+        match (self.foreign.first(), self.epoch, leaf) {
+            (Some((first, _)), Some(epoch), Some(leaf)) if leaf.ends_with(&epoch.key_hash) => {
+                Err(at(*first, LeafError::Key))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes over the key of an epoch's first record; checks that every other belongs to the epoch.
@@ -312,9 +324,6 @@ impl<S: LogSource> Walk<'_, S> {
         }
         let current = self.epoch.expect("enter_epoch has passed");
         if leaf.key_hash == current.key_hash {
-            if let Some((first, _)) = self.foreign.first() {
-                return Err(at(*first, LeafError::Key));
-            }
             self.queue(index, *leaf, current.public_key)?;
         } else {
             if self.foreign.len() == MAX_ADOPTED {

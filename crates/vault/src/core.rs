@@ -4,6 +4,7 @@
 
 mod commands;
 mod reports;
+mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::detail::{Detail, Event};
 use crate::recorder::{Recorder, Salt};
 use crate::request::{self, Asked, Caller};
 use crate::signer::Signer;
+pub(crate) use snapshot::{Gathered, OPERATION as STATE_OPERATION};
+
 use crate::ticket::{DurableBelow, Recorded, ReleasedReply, Verdict};
 
 /// Most decisions that may wait for the disk; more are refused as unavailable.
@@ -100,6 +103,10 @@ pub(crate) struct Core {
     durable: u64,
     durability: Durability,
     counts: Counts,
+    /// How many records a block has; tests take shorter ones.
+    state_every: u64,
+    /// From this index on the counters are to be written down.
+    state_due: u64,
 }
 
 impl Core {
@@ -118,6 +125,8 @@ impl Core {
             durable,
             durability,
             counts: Counts::default(),
+            state_every: Self::STATE_EVERY,
+            state_due: Self::STATE_EVERY,
         }
     }
 
@@ -129,8 +138,15 @@ impl Core {
     pub(crate) fn step(&mut self, input: Input<'_>, now: Timestamp, out: &mut Vec<Output>) -> bool {
         self.context.now = self.context.now.max(now);
         match input {
-            Input::Line { from, caller, line, salt } => return self.line(from, caller, line, salt, out),
-            Input::Command { from, uid, line, salt } => self.command(from, uid, line, salt, out),
+            Input::Line { from, caller, line, salt } => {
+                let is_due_a_reply = self.line(from, caller, line, salt, out);
+                self.write_down_state_if_due(salt, out);
+                return is_due_a_reply;
+            }
+            Input::Command { from, uid, line, salt } => {
+                self.command(from, uid, line, salt, out);
+                self.write_down_state_if_due(salt, out);
+            }
             Input::Durable(below) => {
                 self.durable(below, out);
                 return false;
@@ -427,6 +443,8 @@ impl Core {
         };
         // Nobody waits for this record: the ticket is dropped, the frame is sent when the link joins.
         drop(self.recorder.record(&heading, epoch.encode(), Verdict::Event, None, salt));
+        // After a log without counters in it: the next start shall be spared what this one did.
+        self.write_down_state_if_due(salt, &mut Vec::new());
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) struct Welcome {
 }
 
 /// One record of the log, as the journal replays it.
+#[derive(Clone, Copy)]
 pub(crate) struct PastRecord<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) detail: &'a [u8],
@@ -82,13 +83,14 @@ impl JournalLink {
         self.welcome
     }
 
-    /// Has every record of the log replayed to `take`, in order.
+    /// Has the log's records from `from` on replayed to `take`, in order.
     pub(crate) fn replay(
         &mut self,
+        from: u64,
         mut take: impl FnMut(PastRecord<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut done = false;
-        self.ask(&Request::Replay { from: 0 }, |reply| {
+        self.ask(&Request::Replay { from }, |reply| {
             match reply {
                 Reply::Record { body, detail, .. } => take(PastRecord { body, detail })?,
                 Reply::ReplayEnd { .. } => done = true,

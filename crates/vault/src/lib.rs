@@ -15,6 +15,7 @@ mod journal_link;
 mod onboarding;
 mod outgoing;
 mod recorder;
+mod replay;
 mod request;
 mod serve;
 mod signer;
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 use keys::{RecordKey, RootSecret};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use transparency::{Body, Epoch};
+use transparency::Epoch;
 
 pub use core::Durability;
 pub use detail::{Detail, Event};
@@ -113,7 +114,7 @@ pub fn run(
     let epoch_detail = epoch_detail(&mut journal, epoch, &key, policy_hash)?;
     let recorder = Recorder::new(epoch, key, welcome.next, welcome.last_body_digest);
     let mut core = Core::new(policy, signer, recorder, config.durability);
-    replay(&mut journal, &mut core)?;
+    replay::replay(&mut journal, &mut core)?;
     core.begin_epoch(&epoch_detail, serve::wall_clock(), serve::fresh_salt());
     let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
     let mut server =
@@ -145,33 +146,6 @@ fn epoch_detail(
         adopted,
         statement,
     })
-}
-
-/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf.
-fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> {
-    let unleafed = journal.welcome().first_without_leaf;
-    let mut index = 0;
-    let mut fault = None;
-    let replayed = journal.replay(|record| {
-        let restored = Body::decode(record.body).map_err(|error| error.to_string()).and_then(|body| {
-            let past = detail::past(&body, record.detail).map_err(|error| error.to_string())?;
-            core.restore(&body, past);
-            Ok(())
-        });
-        if let Err(reason) = restored {
-            fault = Some(VaultError::Log { index, reason });
-            return Err(io::Error::other("stopped"));
-        }
-        if index >= unleafed {
-            core.recorder().adopt(index, record.body);
-        }
-        index += 1;
-        Ok(())
-    });
-    match fault {
-        Some(fault) => Err(fault),
-        None => replayed.map_err(io_error("the journal does not replay the log")),
-    }
 }
 
 fn io_error(context: &'static str) -> impl FnOnce(io::Error) -> VaultError {

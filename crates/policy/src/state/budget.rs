@@ -2,6 +2,7 @@
 
 use trading::Timestamp;
 
+use super::stored::{StoredRolling, units};
 use crate::units::Units;
 
 /// Length of a bucket of the rolling window.
@@ -17,6 +18,14 @@ pub(crate) struct DaySpent {
 }
 
 impl DaySpent {
+    pub(super) const fn of(day: u64, spent: Units) -> Self {
+        Self { day, spent }
+    }
+
+    pub(super) const fn parts(&self) -> (u64, Units) {
+        (self.day, self.spent)
+    }
+
     #[inline]
     pub(crate) fn at(&self, now: Timestamp) -> Units {
         if now.utc_day() > self.day { Units::ZERO } else { self.spent }
@@ -42,6 +51,23 @@ pub(crate) struct RollingSpent {
 impl RollingSpent {
     pub(crate) fn new() -> Self {
         Self { buckets: vec![Units::ZERO; BUCKETS as usize].into(), newest: 0, total: Units::ZERO }
+    }
+
+    pub(super) fn stored(&self) -> StoredRolling {
+        let held = self.buckets.iter().enumerate().filter(|(_, spent)| **spent != Units::ZERO);
+        StoredRolling {
+            newest: self.newest,
+            total: self.total.to_text(),
+            buckets: held.map(|(slot, spent)| (slot, spent.to_text())).collect(),
+        }
+    }
+
+    pub(super) fn read(stored: StoredRolling) -> Result<Self, &'static str> {
+        let mut read = Self { newest: stored.newest, total: units(&stored.total)?, ..Self::new() };
+        for (slot, spent) in stored.buckets {
+            *read.buckets.get_mut(slot).ok_or("a bucket beyond the window")? = units(&spent)?;
+        }
+        Ok(read)
     }
 
     /// What counts at `now`.

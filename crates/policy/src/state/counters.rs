@@ -3,6 +3,7 @@
 use trading::Timestamp;
 
 use super::budget::{DaySpent, RollingSpent};
+use super::stored::{StoredCounters, units};
 use super::window::RateWindow;
 use crate::units::Units;
 
@@ -23,6 +24,26 @@ impl Counters {
             day: DaySpent::default(),
             rolling: RollingSpent::new(),
         }
+    }
+
+    pub(super) fn stored(&self) -> StoredCounters {
+        let (day, spent) = self.day.parts();
+        StoredCounters {
+            new_orders: self.new_orders.stored(),
+            messages: self.messages.stored(),
+            day: (day, spent.to_text()),
+            rolling: self.rolling.stored(),
+        }
+    }
+
+    pub(super) fn read(stored: StoredCounters) -> Result<Self, &'static str> {
+        let (day, spent) = stored.day;
+        Ok(Self {
+            new_orders: RateWindow::read(stored.new_orders)?,
+            messages: RateWindow::read(stored.messages)?,
+            day: DaySpent::of(day, units(&spent)?),
+            rolling: RollingSpent::read(stored.rolling)?,
+        })
     }
 
     /// Counts one request.

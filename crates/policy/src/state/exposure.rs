@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use trading::{Amount, Decimal, Instrument, Market, Order, OrderType, Price, Side};
 
+use super::stored::{StoredHeld, StoredShare, StoredSize, units};
 use crate::judged::rests;
 use crate::units::Units;
 
@@ -181,7 +182,77 @@ impl Book {
     }
 }
 
+impl Size {
+    fn stored(self) -> StoredSize {
+        (self.quantity.to_text(), self.value.to_text())
+    }
+
+    fn read(stored: &StoredSize) -> Result<Self, &'static str> {
+        Ok(Self { quantity: units(&stored.0)?, value: units(&stored.1)? })
+    }
+}
+
+impl Share {
+    pub(super) fn stored(&self) -> StoredShare {
+        StoredShare {
+            instrument: self.instrument.clone(),
+            side: self.side,
+            size: self.size.stored(),
+            rests: self.rests,
+            at: match self.meets {
+                Meets::At(price) => Some(price),
+                Meets::Never | Meets::Anywhere => None,
+            },
+            anywhere: self.meets == Meets::Anywhere,
+        }
+    }
+
+    pub(super) fn read(stored: StoredShare) -> Result<Self, &'static str> {
+        let StoredShare { instrument, side, size, rests, at, anywhere } = stored;
+        let meets = match (at, anywhere) {
+            (Some(price), false) => Meets::At(price),
+            (None, true) => Meets::Anywhere,
+            (None, false) => Meets::Never,
+            (Some(_), true) => return Err("an order that meets others at one price and anywhere"),
+        };
+        Ok(Self { instrument, side, size: Size::read(&size)?, rests, meets })
+    }
+}
+
 impl Exposure {
+    /// What does not follow from the orders: positions, and what went since they were told.
+    pub(super) fn stored(&self) -> Vec<StoredHeld> {
+        let held = |(instrument, book): (&Instrument, &Book)| StoredHeld {
+            instrument: instrument.clone(),
+            long: book.long.stored(),
+            short: book.short.stored(),
+            bought: book.buys.since.map(Size::stored),
+            sold: book.sells.since.map(Size::stored),
+        };
+        self.books.iter().map(held).collect()
+    }
+
+    pub(super) fn read(stored: Vec<StoredHeld>) -> Result<Self, &'static str> {
+        let mut read = Self::default();
+        for held in stored {
+            let since =
+                |[new, old]: &[StoredSize; 2]| Ok::<_, &'static str>([Size::read(new)?, Size::read(old)?]);
+            let half = |since| Half { since, ..Half::default() };
+            let book = Book {
+                buys: half(since(&held.bought)?),
+                sells: half(since(&held.sold)?),
+                long: Size::read(&held.long)?,
+                short: Size::read(&held.short)?,
+                net: Units::ZERO,
+            };
+            if read.books.insert(held.instrument.clone(), book).is_some() {
+                return Err("one instrument twice");
+            }
+            read.tally(&held.instrument);
+        }
+        Ok(read)
+    }
+
     /// The worst position that `side` of `instrument` can reach with what is signed.
     pub(crate) fn worst(&self, instrument: &Instrument, side: Side) -> Size {
         self.books.get(instrument).map_or(Size::default(), |book| book.worst(side))

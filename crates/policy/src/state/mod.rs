@@ -5,6 +5,7 @@ mod counters;
 mod exposure;
 mod orders;
 mod recent;
+mod stored;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,11 @@ pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, within};
 ///
 /// A function of the events fed to it, in their order: the same log gives the same state. Its
 /// clock is the latest time it was shown, so that a clock set back frees nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Serializes whole, so that a restart can go on from it; times that no window can reach any more are
+/// left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "stored::Stored", into = "stored::Stored")]
 pub struct State {
     account: AccountName,
     trading: TradingState,

@@ -9,6 +9,7 @@ use trading::{
 };
 
 use super::exposure::{Exposure, Gone, Share};
+use super::stored::StoredOrders;
 use crate::judged::rests;
 use crate::units::Units;
 
@@ -34,20 +35,20 @@ pub(crate) struct Orders {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    signed_at: Timestamp,
+pub(super) struct Entry {
+    pub(super) signed_at: Timestamp,
     /// Until when (inclusive) the venue may accept a signature that names the order's ids.
-    expires: Timestamp,
-    rests: bool,
-    closed: bool,
+    pub(super) expires: Timestamp,
+    pub(super) rests: bool,
+    pub(super) closed: bool,
     /// When the entry leaves by itself; `None` for an order known to rest.
-    deadline: Option<Timestamp>,
+    pub(super) deadline: Option<Timestamp>,
     /// The worst of everything signed for the order; `None` if it was not signed here.
-    order: Option<Order>,
-    ids: Vec<ClientOrderId>,
-    venue_id: Option<VenueOrderId>,
+    pub(super) order: Option<Order>,
+    pub(super) ids: Vec<ClientOrderId>,
+    pub(super) venue_id: Option<VenueOrderId>,
     /// What it adds to the exposure, until it is said to be gone.
-    share: Option<Share>,
+    pub(super) share: Option<Share>,
 }
 
 /// An order that an amendment names.
@@ -67,6 +68,47 @@ impl Entry {
 }
 
 impl Orders {
+    pub(super) fn stored(&self) -> StoredOrders {
+        StoredOrders {
+            next: self.next,
+            entries: self.entries.iter().map(|(number, entry)| (*number, entry.clone().into())).collect(),
+            by_client: self.by_client.clone(),
+            held: self.exposure.stored(),
+        }
+    }
+
+    /// Builds the table again; everything that follows from the entries is made from them.
+    pub(super) fn read(stored: StoredOrders) -> Result<Self, &'static str> {
+        let exposure = Exposure::read(stored.held)?;
+        let mut read = Self { next: stored.next, exposure, ..Self::default() };
+        for (number, entry) in stored.entries {
+            let entry = Entry::try_from(entry)?;
+            if number >= read.next {
+                return Err("an order has a number that was not given yet");
+            }
+            read.open += u64::from(entry.counts_as_open());
+            if let Some(share) = &entry.share {
+                read.exposure.add(share);
+            }
+            read.deadlines.extend(entry.deadline.map(|deadline| (deadline, number)));
+            if let Some(id) = &entry.venue_id
+                && read.by_venue.insert(id.clone(), number).is_some()
+            {
+                return Err("two orders have one venue order id");
+            }
+            if read.entries.insert(number, entry).is_some() {
+                return Err("two orders have one number");
+            }
+        }
+        for (id, number) in stored.by_client {
+            if !read.entries.get(&number).is_some_and(|entry| entry.ids.contains(&id)) {
+                return Err("a client order id names an order that does not have it");
+            }
+            read.by_client.insert(id, number);
+        }
+        Ok(read)
+    }
+
     /// The order that has a live signature under `id`.
     pub(crate) fn live(&self, id: &ClientOrderId, now: Timestamp) -> Option<u64> {
         let number = *self.by_client.get(id)?;

@@ -101,6 +101,22 @@ impl Recent {
         self.signed.push_back((now, content));
     }
 
+    pub(super) fn stored(&self) -> Vec<(Timestamp, u64)> {
+        self.signed.iter().copied().collect()
+    }
+
+    pub(super) fn read(stored: Vec<(Timestamp, u64)>) -> Result<Self, &'static str> {
+        if stored.len() > REMEMBERED {
+            return Err("more orders than are remembered");
+        }
+        let mut read = Self::default();
+        for (at, content) in stored {
+            read.times.entry(content).or_default().push_back(at);
+            read.signed.push_back((at, content));
+        }
+        Ok(read)
+    }
+
     /// Starts to count anew.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

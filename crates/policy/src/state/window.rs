@@ -1,6 +1,10 @@
 //! Counts events within the last second, exactly, in fixed memory.
 
+use std::collections::VecDeque;
+
 use trading::Timestamp;
+
+use super::stored::StoredWindow;
 
 /// Length of the window: an event counts while it is younger than this.
 const WINDOW_MS: u64 = 1000;
@@ -10,24 +14,38 @@ const REMEMBERED: usize = 32_768;
 /// The times of the last events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RateWindow {
-    /// Grows up to [`REMEMBERED`] and no further.
-    ring: Vec<Timestamp>,
+    /// Oldest first; at most [`REMEMBERED`]. What is missing counts no more, unless it is full.
+    times: VecDeque<Timestamp>,
     /// Events ever counted.
     total: u64,
 }
 
 impl RateWindow {
-    pub(crate) fn new() -> Self {
-        Self { ring: Vec::new(), total: 0 }
+    pub(crate) const fn new() -> Self {
+        Self { times: VecDeque::new(), total: 0 }
+    }
+
+    /// What of it may still count: times less than a window older than the last.
+    pub(super) fn stored(&self) -> StoredWindow {
+        let last = self.times.back().copied().unwrap_or_default();
+        let recent = self.times.iter().filter(|at| last.since_ms(**at) < WINDOW_MS).copied().collect();
+        StoredWindow { total: self.total, recent }
+    }
+
+    pub(super) fn read(stored: StoredWindow) -> Result<Self, &'static str> {
+        let recent = stored.recent.len() as u64;
+        if recent > REMEMBERED as u64 || recent > stored.total {
+            return Err("more times than there were events");
+        }
+        Ok(Self { times: stored.recent.into(), total: stored.total })
     }
 
     pub(crate) fn add(&mut self, events: u64, at: Timestamp) {
         for _ in 0..events {
-            let slot = self.slot(self.total);
-            match self.ring.get_mut(slot) {
-                Some(oldest) => *oldest = at,
-                None => self.ring.push(at),
+            if self.times.len() == REMEMBERED {
+                self.times.pop_front();
             }
+            self.times.push_back(at);
             self.total += 1;
         }
     }
@@ -40,32 +58,20 @@ impl RateWindow {
             return false;
         }
         // The window is over the limit exactly if the event `limit - more + 1` back is within it.
-        let back = limit - more + 1;
-        if back > self.total {
-            return true;
+        let back = usize::try_from(limit - more + 1).unwrap_or(usize::MAX);
+        match self.times.len().checked_sub(back) {
+            Some(at) => now.since_ms(self.times[at]) >= WINDOW_MS,
+            None => self.times.len() < REMEMBERED,
         }
-        if back > REMEMBERED as u64 {
-            return false;
-        }
-        now.since_ms(self.ring[self.slot(self.total - back)]) >= WINDOW_MS
     }
 
     /// Events within the window, at most those remembered.
     pub(crate) fn count(&self, now: Timestamp) -> u64 {
-        let remembered = self.total.min(REMEMBERED as u64);
-        (1..=remembered)
-            .take_while(|back| now.since_ms(self.ring[self.slot(self.total - back)]) < WINDOW_MS)
-            .map(|_| 1)
-            .sum()
+        self.times.iter().rev().take_while(|at| now.since_ms(**at) < WINDOW_MS).count() as u64
     }
 
     pub(crate) const fn total(&self) -> u64 {
         self.total
-    }
-
-    #[inline]
-    fn slot(&self, number: u64) -> usize {
-        usize::try_from(number % REMEMBERED as u64).expect("below the ring's length")
     }
 }
 

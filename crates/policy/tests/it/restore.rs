@@ -2,7 +2,7 @@
 
 use policy::{Decision, OrderName, Recorded, State};
 use proptest::prelude::*;
-use trading::{Amendment, Intent, Order};
+use trading::{Amendment, Intent, Order, Side};
 
 use crate::support::*;
 
@@ -135,4 +135,66 @@ fn what_cannot_rest_leaves_the_table_with_its_signature() {
     assert_eq!(bench.codes(place(instant.clone())), ["client_order_id_live"]);
     bench.wait(1);
     assert_eq!(bench.codes(place(instant)), [""; 0]);
+}
+
+#[test]
+fn a_state_written_down_and_read_back_judges_the_same() {
+    let mut bench = bench_with(&[
+        ("max_repeats = 1000", "max_repeats = 2"),
+        ("repeat_window_ms = 1", "repeat_window_ms = 1000"),
+        ("prevent_self_crossing = false", "prevent_self_crossing = true"),
+        ("max_net_exposure = \"1000000000\"", "max_net_exposure = \"2500\""),
+    ]);
+    let linear = order().instrument;
+    let position = |bench: &mut Bench, quantity: &str| {
+        let price = price("60000").expect("price");
+        let (instrument, below) = (linear.clone(), bench.state.next_order());
+        bench.state.observe(&policy::VenueEvent::Position {
+            instrument,
+            quantity: decimal(quantity),
+            price,
+            below,
+        });
+    };
+    position(&mut bench, "0.01");
+    bench.sign(place(named("rests")));
+    bench.sign(place(Order { amount: base("0.002"), ..market_order() }));
+    bench.state.closed(OrderName::Client(id("rests")));
+    bench.wait(1000);
+    bench.sign(place(Order { side: Side::Sell, price: price("61000"), ..named("sells") }));
+    position(&mut bench, "0.02");
+    let spot = || Order { instrument: instrument("bybit:spot:BTCUSDT"), amount: base("0.001"), ..order() };
+    bench.sign(place(spot()));
+    bench.sign(place(spot()));
+    bench.wait(900);
+    let text = serde_json::to_string(&bench.state).expect("serialises");
+    let read: State = serde_json::from_str(&text).expect("reads back");
+    assert_eq!(read.digest(), bench.state.digest());
+    assert!(read.is_stopped(&spot().instrument));
+    let other = Bench { policy: bench.policy.clone(), state: read, context: bench.context.clone() };
+    for asked in [
+        place(order()),
+        place(spot()),
+        place(Order { post_only: false, price: price("61000"), ..order() }),
+        place(Order { post_only: false, price: price("60999"), ..order() }),
+        place(Order { amount: base("0.025"), ..order() }),
+        place(Order { side: Side::Sell, amount: base("0.025"), ..order() }),
+        place(named("rests")),
+        place(named("sells")),
+        cancel("sells"),
+    ] {
+        assert_eq!(bench.codes(asked.clone()), other.codes(asked));
+    }
+}
+
+#[test]
+fn what_is_not_a_state_is_not_read_as_one() {
+    let text = serde_json::to_string(&bench().state).expect("serialises");
+    for (from, to) in
+        [("\"total\":0", "\"total\":-1"), ("\"recent\":[]", "\"recent\":[1]"), ("\"next\":0", "\"nex\":0")]
+    {
+        let bad = text.replacen(from, to, 1);
+        assert_ne!(bad, text);
+        assert!(serde_json::from_str::<State>(&bad).is_err(), "{bad}");
+    }
 }

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use transparency::{
-    Bundle, BundleError, Epoch, Fault, Leaf, LeafError, LogKey, Options, Place, Reason, Report, Tile, verify,
-    verify_proof,
+    Body, Bundle, BundleError, Epoch, Fault, Leaf, LeafError, LogKey, Options, Place, Reason, Report,
+    SourceRecord, Tile, verify, verify_proof,
 };
 
 use crate::support::{Key, MemoryLog, Writer};
@@ -105,6 +105,20 @@ fn reordered_dropped_and_repeated_records_are_found() {
     let leaf = bad.records[5].leaf;
     bad.records[4].leaf = leaf;
     assert_bad(&bad, 4);
+}
+
+#[test]
+fn a_strangers_record_put_in_is_found_at_its_own_index() {
+    let mut log = Writer::filled(30).log(30);
+    let key = Writer::vault(77);
+    let mut forged = Body::decode(&log.records[10].body).expect("body");
+    forged.salt = [99; 16];
+    let body = forged.encode().expect("short");
+    let leaf = Leaf::sign(&body, &key.public(), |message| key.sign(message)).expect("signs");
+    let detail = log.records[10].detail.clone();
+    log.records.insert(10, SourceRecord { body, detail, leaf: Some(leaf.to_bytes()) });
+    let fault = check(&log).fault.expect("found");
+    assert_eq!((fault.first_bad(), fault.reason), (Some(10), Reason::from(LeafError::Key)));
 }
 
 #[test]

@@ -138,7 +138,10 @@ fn check_change(change: &Change) -> Result<(), String> {
     if change.kind.is_empty() || change.kind.len() > 32 || !is_word(&change.kind) {
         return Err("`kind` must be one word of 1 to 32 of a-z and _".into());
     }
-    if matches!(change.kind.as_str(), "halt" | "resume" | "heard" | transparency::Epoch::OPERATION) {
+    if matches!(
+        change.kind.as_str(),
+        "halt" | "resume" | "heard" | super::STATE_OPERATION | transparency::Epoch::OPERATION
+    ) {
         return Err(format!("`kind` must not be {}: such records have a meaning of their own", change.kind));
     }
     if change.text.is_empty() || change.text.len() > 1000 {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::reports::MAX_HEARD;
-use crate::core::{Past, state_of};
+use crate::core::{Gathered, Past, STATE_OPERATION, state_of};
 use crate::detail::{Detail, past};
 use trading::TradingState;
 
@@ -109,6 +109,34 @@ fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
     bench.sync();
 }
 
+/// Records in a block of these tests.
+const BLOCK: u64 = 16;
+
+/// Starts as the vault does: from the last record that holds the counters. Says whether there is one.
+fn restart(core: &mut Core, log: &[(Vec<u8>, Vec<u8>)]) -> bool {
+    let decoded: Vec<_> =
+        log.iter().map(|(body, detail)| (Body::decode(body).expect("a body"), detail)).collect();
+    let Some(last) = decoded.iter().rposition(|(body, _)| body.operation == STATE_OPERATION) else {
+        return false;
+    };
+    let (mut gathered, mut known) = (Gathered::default(), false);
+    for (body, detail) in &decoded[last..] {
+        if known {
+            let past = past(body, detail).expect("a detail");
+            core.restore(body, past);
+        } else {
+            known = core.load_state(&mut gathered, body, detail);
+        }
+    }
+    assert!(known, "the record of the counters is whole");
+    true
+}
+
+/// All counters as they are written down: without what no window can reach.
+fn written(core: &Core) -> Value {
+    serde_json::json!([core.everywhere, core.states.values().collect::<Vec<_>>()])
+}
+
 /// A third party's check: every decision of the log made again from the log alone.
 fn judge_again(log: &[(Vec<u8>, Vec<u8>)], policies: &BTreeMap<[u8; 32], Policy>) {
     let mut states = BTreeMap::new();
@@ -176,6 +204,7 @@ proptest! {
         split in any::<prop::sample::Index>(),
     ) {
         let mut bench = Bench::with(Durability::Disk, LIMITS);
+        bench.core.set_block(BLOCK);
         let loose = bench.store.clone();
         let tight = sealed(&bench.root, &changed(&[LIMITS, &[("max_quantity = \"0.05\"", "max_quantity = \"0.02\"")]].concat()));
         let stores = [loose, tight];
@@ -199,6 +228,16 @@ proptest! {
         }
         prop_assert_eq!(&fresh.states, &bench.core.states);
         prop_assert_eq!(fresh.everywhere, bench.core.everywhere);
+
+        // So does one that starts from the last record of the counters.
+        bench.core.write_down_state([3; 16], &mut Vec::new());
+        let mut late = core(&bench.root, &bench.store, Durability::Disk);
+        let known = restart(&mut late, &bench.log);
+        if known {
+            prop_assert_eq!(written(&late), written(&fresh));
+        } else {
+            prop_assert!(bench.log.len() < 2 * usize::try_from(BLOCK).expect("small"));
+        }
 
         // And one that starts in the middle of it has at least counted everything until there.
         let until = split.index(bench.log.len()) + 1;
@@ -286,4 +325,53 @@ fn listings_fit_the_records_that_hold_them() {
     let longest = bench.log.iter().map(|(_, detail)| detail.len()).max().expect("records");
     assert!(longest > 40_000, "something was heard: {longest}");
     assert!(longest < protocol::journal::MAX_DETAIL, "{longest}");
+}
+
+#[test]
+fn counters_that_were_changed_are_passed_over() {
+    let mut bench = Bench::new();
+    bench.core.set_block(2);
+    bench.ask(&small());
+    bench.now += 1;
+    bench.bot(1, &small());
+    let at = bench
+        .log
+        .iter()
+        .position(|(body, _)| Body::decode(body).expect("a body").operation == STATE_OPERATION);
+    let (body, detail) = bench.log[at.expect("a block has passed")].clone();
+    let body = Body::decode(&body).expect("a body");
+    let mut fresh = core(&bench.root, &bench.store, Durability::Disk);
+    let text = String::from_utf8(detail.clone()).expect("text");
+    let less = text.replacen("\\\"total\\\":2", "\\\"total\\\":1", 1);
+    assert_ne!(text, less);
+    assert!(!fresh.load_state(&mut Gathered::default(), &body, less.as_bytes()));
+    assert!(fresh.states.is_empty());
+    assert!(!fresh.load_state(&mut Gathered::default(), &body, b"{}"));
+    assert!(fresh.load_state(&mut Gathered::default(), &body, &detail));
+    assert_eq!(written(&fresh), written(&bench.core));
+}
+
+#[test]
+fn counters_that_need_many_records_are_put_together_again() {
+    let mut bench = Bench::new();
+    for number in 0..600 {
+        bench.now += 1;
+        bench.ask(&limit("0.001", "60000", &format!(r#","id":{number}"#)));
+    }
+    let mut out = Vec::new();
+    bench.core.write_down_state([3; 16], &mut out);
+    assert!(out.len() > 2, "{} records", out.len());
+    let mut fresh = core(&bench.root, &bench.store, Durability::Disk);
+    let mut gathered = Gathered::default();
+    let loaded: Vec<bool> = out
+        .iter()
+        .map(|output| {
+            let Output::Append { body, detail, .. } = output else { panic!("a record") };
+            assert!(detail.len() < protocol::journal::MAX_DETAIL);
+            fresh.load_state(&mut gathered, &Body::decode(body).expect("a body"), detail)
+        })
+        .collect();
+    assert_eq!(loaded.iter().filter(|loaded| **loaded).count(), 1);
+    assert_eq!(loaded.last(), Some(&true));
+    assert_eq!(written(&fresh), written(&bench.core));
 }

@@ -1,0 +1,155 @@
+//! The counters, written into the log now and then, so that a restart reads the log's end and not
+//! all of it.
+//!
+//! A record of its own like any other: chained, hashed, its leaf signed, under the checkpoint. Its
+//! detail holds the counters as they stand after every record before it. In each block of
+//! [`Core::STATE_EVERY`] records there is one, unless the block is older than this rule; a vault that
+//! finds none counts from the first record on. See `docs/decisions/0008-state-in-the-log.md`.
+
+use std::collections::BTreeMap;
+
+use policy::State;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use trading::{AccountName, TradingState};
+use transparency::Body;
+
+use super::{Core, Output};
+use crate::recorder::{Heading, Salt, derived_salt};
+use crate::ticket::Verdict;
+
+/// Operation of the records that hold the counters.
+pub(crate) const OPERATION: &str = "state";
+/// Bytes of the counters' text in one record: escaped they are at most twice as long, and that fits a
+/// detail.
+const PART: usize = 48 * 1024;
+/// Most parts: the tables of a hundred accounts, all full, take less.
+const MAX_PARTS: usize = 65_536;
+
+/// All counters.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Counters {
+    everywhere: TradingState,
+    accounts: Vec<State>,
+}
+
+/// One record's share of the counters' text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    kind: String,
+    /// From 0.
+    part: usize,
+    parts: usize,
+    /// A piece of the JSON of [`Counters`].
+    state: String,
+}
+
+/// Gathers the parts of the counters from records as they are replayed.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    text: String,
+    next: usize,
+}
+
+impl Core {
+    /// In each block of so many records the counters are written down once.
+    pub(crate) const STATE_EVERY: u64 = 65_536;
+
+    /// Writes the counters down if a block of records has passed since the last time.
+    pub(super) fn write_down_state_if_due(&mut self, salt: Salt, out: &mut Vec<Output>) {
+        if self.recorder.next_index() >= self.state_due {
+            self.write_down_state(salt, out);
+        }
+    }
+
+    /// Makes blocks shorter, so that tests see many.
+    #[cfg(test)]
+    pub(crate) const fn set_block(&mut self, records: u64) {
+        (self.state_every, self.state_due) = (records, records);
+    }
+
+    /// Writes the counters down, behind everything that was heard.
+    pub(crate) fn write_down_state(&mut self, salt: Salt, out: &mut Vec<Output>) {
+        self.write_down_heard(salt, out);
+        let counters =
+            Counters { everywhere: self.everywhere, accounts: self.states.values().cloned().collect() };
+        let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
+        let pieces = pieces(&text);
+        let state_digest = digest(&self.states, self.everywhere);
+        for (part, state) in pieces.iter().enumerate() {
+            let detail =
+                Part { kind: OPERATION.to_owned(), part, parts: pieces.len(), state: (*state).to_owned() };
+            let detail = serde_json::to_vec(&detail).expect("text and numbers");
+            let heading = Heading {
+                time: self.context.now,
+                actor: "vault",
+                account: None,
+                operation: OPERATION,
+                policy_hash: self.policy.hash(),
+                state_digest,
+            };
+            let salt = derived_salt(salt, self.recorder.next_index());
+            let (frame, ticket) = self.recorder.record(&heading, detail, Verdict::Event, None, salt);
+            out.push(frame);
+            // Nobody waits for this record.
+            drop(ticket);
+        }
+        self.state_due = (self.recorder.next_index() / self.state_every + 1) * self.state_every;
+    }
+
+    /// Takes a record that holds counters or a part of them; returns whether the counters are now
+    /// those of the log up to it. Parts that do not belong together, or a text that this version
+    /// does not read, are passed over: an earlier record, or the whole log, gives the counters too.
+    pub(crate) fn load_state(&mut self, gathered: &mut Gathered, body: &Body, detail: &[u8]) -> bool {
+        let Ok(part) = serde_json::from_slice::<Part>(detail) else { return false };
+        if part.part == 0 {
+            *gathered = Gathered::default();
+        }
+        if part.part != gathered.next || part.part >= part.parts || part.parts > MAX_PARTS {
+            return false;
+        }
+        gathered.text.push_str(&part.state);
+        gathered.next += 1;
+        if gathered.next < part.parts {
+            return false;
+        }
+        let Ok(counters) = serde_json::from_str::<Counters>(&std::mem::take(&mut gathered.text)) else {
+            return false;
+        };
+        let states: BTreeMap<AccountName, State> =
+            counters.accounts.into_iter().map(|state| (state.account().clone(), state)).collect();
+        if digest(&states, counters.everywhere) != body.state_digest {
+            return false;
+        }
+        (self.states, self.everywhere) = (states, counters.everywhere);
+        self.context.now = self.context.now.max(body.time);
+        self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
+        true
+    }
+}
+
+/// Binds every account's digest and the state of those that have none.
+fn digest(states: &BTreeMap<AccountName, State>, everywhere: TradingState) -> [u8; 32] {
+    let mut digest = Sha256::new().chain_update(b"seawall states v1\0").chain_update([everywhere as u8]);
+    for (account, state) in states {
+        digest.update(account.as_str());
+        digest.update([0]);
+        digest.update(state.digest());
+    }
+    digest.finalize().into()
+}
+
+/// Cuts a text into pieces of at most [`PART`] bytes; an empty one into one empty piece.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while rest.len() > PART {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PART));
+        pieces.push(piece);
+        rest = more;
+    }
+    pieces.push(rest);
+    pieces
+}
