@@ -1,7 +1,7 @@
 //! What operators ask: status, the trading state, another policy and its keys.
 
 use policy::State;
-use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
+use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus, SocketUse};
 use protocol::sign::{ErrorCode, ErrorText};
 use trading::{AccountName, TradingState};
 
@@ -113,6 +113,7 @@ impl Core {
             next_index: self.recorder.next_index(),
             durable: self.durable,
             journal_connected: false,
+            sign_socket: SocketUse::default(),
             latency_us: [0; 3],
         }
     }
