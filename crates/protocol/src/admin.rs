@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use trading::{AccountName, TradingState};
 
+use crate::object;
 use crate::sign::{ErrorText, RecordReference};
 
 /// One command.
@@ -26,11 +27,13 @@ pub enum AdminCommand {
         /// The sealed store's text, which holds the policy too.
         store: String,
         /// What changed, for the record.
+        #[serde(deserialize_with = "object::required")]
         change: Change,
     },
     /// Record something an operator did elsewhere.
     Note {
         /// What changed.
+        #[serde(deserialize_with = "object::required")]
         change: Change,
     },
 }

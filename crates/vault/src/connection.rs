@@ -12,6 +12,9 @@ use crate::outgoing::Outgoing;
 /// Most bytes that may wait for a caller who does not read; more ends the connection.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
+/// Most reads of what a caller has sent that is not heard any more.
+const MAX_THROWN_AWAY: usize = 16;
+
 /// Which socket a connection came in by, and with it what it may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -62,8 +65,25 @@ impl Connection {
         self.readable |= is_readable || is_read_closed;
     }
 
+    /// Takes no more lines. What the caller has sent already is thrown away: closing with unread
+    /// bytes would look to the caller like a fault of the connection.
+    pub(crate) fn hear_no_more(&mut self, chunk: &mut [u8]) {
+        self.ended = true;
+        self.readable = false;
+        self.input = LineBuffer::new();
+        for _ in 0..MAX_THROWN_AWAY {
+            if !matches!(self.stream.read(chunk), Ok(1..)) {
+                break;
+            }
+        }
+    }
+
     /// Reads once into `chunk`; returns whether there may be more.
     pub(crate) fn fill(&mut self, chunk: &mut [u8]) -> io::Result<bool> {
+        if self.ended {
+            self.hear_no_more(chunk);
+            return Ok(false);
+        }
         match self.stream.read(chunk) {
             Ok(0) => {
                 self.ended = true;
@@ -115,11 +135,11 @@ mod tests {
 
     use super::*;
 
+    /// How a caller hangs up, and what it keeps.
+    type HangUp = fn(StdStream) -> Option<StdStream>;
+
     /// A caller that has sent `bytes` and then hung up, as seen after one turn of the event loop.
-    fn after_one_turn(
-        bytes: &[u8],
-        hang_up: fn(StdStream) -> Option<StdStream>,
-    ) -> (Connection, Option<StdStream>) {
+    fn after_one_turn(bytes: &[u8], hang_up: HangUp) -> (Connection, Option<StdStream>) {
         let (mut theirs, ours) = StdStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("it can");
         let peer = Peer::of(&ours).expect("the kernel knows");
@@ -143,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_end_is_read_also_if_it_was_told_of_together_with_the_last_bytes() {
-        let ways: [(&str, fn(StdStream) -> Option<StdStream>); 2] = [
+        let ways: [(&str, HangUp); 2] = [
             ("closed", |_| None),
             ("half closed", |stream| {
                 stream.shutdown(Shutdown::Write).expect("it can");

@@ -15,6 +15,7 @@ use mio::net::UnixListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use protocol::admin::{AdminReply, SocketUse};
+use protocol::line::LineTooLong;
 use protocol::peer::Peer;
 use trading::Timestamp;
 
@@ -252,7 +253,22 @@ impl Server {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
-        while let Some(line) = connection.input.next_line().map_err(io::Error::other)? {
+        loop {
+            let line = match connection.input.next_line() {
+                Ok(Some(line)) => line,
+                // A caller that says no more may have left out the last line feed.
+                Ok(None) if connection.ended => match connection.input.last_line() {
+                    Some(line) => line,
+                    None => break,
+                },
+                Ok(None) => break,
+                Err(LineTooLong) => {
+                    self.core.step(Input::TooLong { from: id }, now, &mut self.out);
+                    connection.in_flight += 1;
+                    connection.hear_no_more(&mut self.chunk);
+                    break;
+                }
+            };
             if line.is_empty() {
                 continue;
             }

@@ -43,6 +43,33 @@ fn callers_that_hang_up_leave_no_connection_behind() {
 }
 
 #[test]
+fn a_line_too_long_is_answered_and_a_last_line_needs_no_line_feed() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    for extra in [1, 10_000, 150_000] {
+        let mut stream = connect(&installation);
+        let mut long = vec![b' '; 65_536 + extra];
+        long.push(b'\n');
+        // The vault may close before the rest is written.
+        drop(stream.write_all(&long));
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap_or_else(|error| panic!("{extra} too many: {error}"));
+        let reply: Value = serde_json::from_str(&reply).expect("one line");
+        assert_eq!(reply["status"], "error");
+        assert_eq!(reply["error"]["code"], "malformed");
+        assert_eq!(reply["error"]["message"], "a line is longer than 65536 bytes");
+    }
+    let mut stream = connect(&installation);
+    stream.write_all(b"[]\n{\"id\":1}").expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("it can");
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).expect("both, then the end");
+    let replies: Vec<Value> = replies.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((replies.len(), &replies[1]["id"]), (2, &Value::from(1)), "{replies:?}");
+    up.end(Signal::TERM);
+}
+
+#[test]
 fn a_full_sign_socket_is_told_of() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
