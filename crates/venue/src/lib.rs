@@ -25,6 +25,7 @@ mod open_orders;
 mod permissions;
 mod stream;
 mod unsigned;
+mod withheld;
 
 use trading::{Intent, Timestamp, Venue};
 
@@ -40,9 +41,10 @@ pub use native::{Operation, from_native_json};
 pub use open_orders::{OpenOrders, open_orders_read, read_open_orders};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
 pub use stream::{
-    Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message,
+    Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, names_of, split_message,
 };
 pub use unsigned::{Algorithm, Binding, Presented, Signed, Spelling, Surface, Unsigned};
+pub use withheld::is_withheld;
 
 use unsigned::Form;
 

@@ -63,6 +63,23 @@ fn nothing_a_client_sends_stops_the_vault() {
 }
 
 #[test]
+fn a_frame_that_cannot_be_read_is_denied_by_the_name_of_the_field() {
+    let mut bench = Bench::new();
+    let text = r#"{"reqId":"r","header":{},"op":"order.create","args":[{"symbol":"A","symbol":"B"}]}"#;
+    let question = serde_json::json!({
+        "bot": "demo", "account": "main", "frame": { "path": "/v5/trade", "text": text },
+    });
+    bench.gateway(&question.to_string());
+    let reply = bench.sync().remove(0);
+    assert_eq!(codes(&reply), ["not_decoded"]);
+    assert_eq!(reply["denials"][0]["text"], "`symbol` is there twice");
+    assert_eq!(
+        (bench.last_body().actor.as_str(), bench.last_body().account.as_deref()),
+        ("demo", Some("main"))
+    );
+}
+
+#[test]
 fn a_batch_with_one_bad_leg_is_denied_whole() {
     let mut bench = Bench::new();
     let leg = |qty: &str| {
