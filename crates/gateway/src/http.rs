@@ -144,7 +144,7 @@ pub(crate) const fn kind_of(code: ErrorCode) -> DenialKind {
 /// How denials are told in the venue's words.
 pub(crate) fn denied_kind(denials: &[protocol::sign::DenialText]) -> DenialKind {
     let only = |codes: &[&str]| denials.iter().all(|denial| codes.contains(&denial.code.as_str()));
-    if only(&["not_signable"]) {
+    if only(&["not_signable", "forbidden"]) {
         DenialKind::Forbidden
     } else if only(&["not_decoded"]) {
         DenialKind::BadRequest
@@ -254,6 +254,7 @@ mod tests {
             denied_kind(&codes.iter().map(denial).collect::<Vec<_>>())
         };
         assert_eq!(kind(&["not_signable"]), DenialKind::Forbidden);
+        assert_eq!(kind(&["forbidden"]), DenialKind::Forbidden);
         assert_eq!(kind(&["not_decoded"]), DenialKind::BadRequest);
         assert_eq!(kind(&["clock_skew_over_limit"]), DenialKind::Clock);
         assert_eq!(kind(&["clock_skew_over_limit", "maker_only"]), DenialKind::Order);

@@ -174,24 +174,24 @@ impl Conversation {
         let (presented, unsigned) = match venue::split_message(self.stream, text) {
             Ok(StreamMessage::Harmless(_)) => return Onward::Venue(text.as_str().to_owned()),
             Ok(StreamMessage::Request(presented, unsigned)) => (presented, unsigned),
-            Err(error) => return self.refuse(None, DenialKind::BadRequest, &error.to_string()),
+            Err(error) => return self.refuse_unreadable(text, &error.to_string()).await,
         };
         let (login, spelling) = if presented.api_key.is_empty() {
             match self.current_login() {
                 Some(login) => (login, None),
-                None => return self.refuse(Some(&unsigned), DenialKind::UnknownKey, "log in first"),
+                None => return self.refuse(&unsigned, DenialKind::UnknownKey, "log in first"),
             }
         } else {
             match check_login(&self.endpoint, &presented, &unsigned) {
                 Ok((login, spelling)) => (login, spelling_name(spelling)),
-                Err((kind, why)) => return self.refuse(Some(&unsigned), kind, &why),
+                Err((kind, why)) => return self.refuse(&unsigned, kind, &why),
             }
         };
         // Frames without a key act on the account that the connection logged in for, and only the
         // venue knows which of two logins that is.
         if self.login.as_ref().is_some_and(|own| own.account != login.account || own.bot != login.bot) {
             let why = "this stream is another bot's or account's; open one for each";
-            return self.refuse(Some(&unsigned), DenialKind::Forbidden, why);
+            return self.refuse(&unsigned, DenialKind::Forbidden, why);
         }
         let frame = StreamFrame { path: self.path.clone(), text: text.as_str().to_owned(), spelling };
         let venue = self.endpoint.venue;
@@ -205,14 +205,35 @@ impl Conversation {
                 Onward::Venue(text)
             }
             ReplyOutcome::Denied { denials, .. } => {
-                return self.refuse(Some(&unsigned), denied_kind(&denials), &reasons(&denials));
+                return self.refuse(&unsigned, denied_kind(&denials), &reasons(&denials));
             }
             ReplyOutcome::Error { error, .. } => {
-                return self.refuse(Some(&unsigned), kind_of(error.code), &error.message);
+                return self.refuse(&unsigned, kind_of(error.code), &error.message);
             }
         };
         self.login = Some(login);
         onward
+    }
+
+    /// Answers a message that cannot be read. Of a bot that has logged in the vault hears too, so that
+    /// the refusal is in the log.
+    async fn refuse_unreadable(&self, text: &Utf8Bytes, why: &str) -> Onward {
+        let (id, operation) = venue::names_of(self.stream, text);
+        let mut answer = (DenialKind::BadRequest, why.to_owned());
+        if let Some(login) = self.current_login() {
+            let frame =
+                StreamFrame { path: self.path.clone(), text: text.as_str().to_owned(), spelling: None };
+            let venue = self.endpoint.venue;
+            let question = Question { bot: &login.bot, account: &login.account, venue, frame: &frame };
+            answer = match self.endpoint.vault.ask(&question).await {
+                ReplyOutcome::Denied { denials, .. } => (denied_kind(&denials), reasons(&denials)),
+                ReplyOutcome::Error { error, .. } => (kind_of(error.code), error.message),
+                // What cannot be read here is not sent, whatever the vault makes of it.
+                ReplyOutcome::Approved { .. } => answer,
+            };
+        }
+        let (kind, why) = answer;
+        Onward::Bot(venue::denial_message(self.stream, id.as_deref(), &operation, kind, &why))
     }
 
     /// Keeps a request until its answer comes by.
@@ -255,9 +276,8 @@ impl Conversation {
         self.login.is_some() && self.current_login().is_none()
     }
 
-    fn refuse(&self, unsigned: Option<&Unsigned>, kind: DenialKind, why: &str) -> Onward {
-        let id = unsigned.and_then(Unsigned::request_id);
-        let operation = unsigned.map_or("", Unsigned::path);
+    fn refuse(&self, unsigned: &Unsigned, kind: DenialKind, why: &str) -> Onward {
+        let (id, operation) = (unsigned.request_id(), unsigned.path());
         Onward::Bot(venue::denial_message(self.stream, id, operation, kind, why))
     }
 }

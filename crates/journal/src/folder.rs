@@ -203,13 +203,17 @@ impl Folder {
         let index = Index::open_read_only(&self.dir.join("index.sqlite")).ok();
         let locate = |sequence| index.as_ref().and_then(|index| index.location(sequence).ok().flatten());
         let found = self.record(sequence, locate(sequence))?;
-        let epochs = match index.as_ref().and_then(|index| index.epochs(checkpoint.size).ok().flatten()) {
-            Some(known) => known
-                .into_iter()
-                .map(|sequence| self.record(sequence, locate(sequence)))
-                .collect::<Result<Vec<_>, _>>()?,
-            None => self.epoch_records(checkpoint.size)?,
-        };
+        let known = index.as_ref().and_then(|index| index.epochs(checkpoint.size).ok().flatten());
+        let mut epochs = known
+            .into_iter()
+            .flatten()
+            .map(|sequence| self.record(sequence, locate(sequence)))
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap_or_default();
+        // The index is no witness: if its epochs do not do, the segments are asked.
+        if self.needed_epochs(&found, &epochs).is_err() {
+            epochs = self.epoch_records(checkpoint.size)?;
+        }
         let needed = self.needed_epochs(&found, &epochs)?;
         let size = checkpoint.size;
         let record = self.bundle_record(found, size)?;
@@ -247,7 +251,8 @@ impl Folder {
             .map_err(|error| damaged(format!("record {}: {error}", found.sequence)))?;
         let mut needed: Vec<&Located> = Vec::new();
         let own = by_key.iter().find(|(_, number, _)| *number == body.epoch);
-        needed.extend(own.map(|(_, _, record)| *record));
+        let (_, _, own) = own.ok_or_else(|| damaged(format!("epoch {} has no record", body.epoch)))?;
+        needed.push(own);
         let mut asked: Vec<Located> = vec![found.clone()];
         asked.extend(needed.iter().map(|record| (*record).clone()));
         while let Some(record) = asked.pop() {

@@ -1,6 +1,8 @@
 //! The search index: a `SQLite` file made from the segments, for listings and for finding a record's
 //! place. It is never the truth; remove it and it is made again.
 
+pub(crate) mod check;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -247,7 +249,8 @@ impl Index {
     }
 }
 
-fn insert(connection: &Connection, located: &Located) -> Result<(), JournalError> {
+/// What the index says of a record.
+fn entry_of(located: &Located) -> Result<Entry, JournalError> {
     let body = Body::decode(&located.record.body).map_err(|error| {
         JournalError::NotFound(format!("record {} cannot be indexed: {error}", located.sequence))
     })?;
@@ -257,17 +260,32 @@ fn insert(connection: &Connection, located: &Located) -> Result<(), JournalError
     {
         named.search(&json, 0);
     }
+    Ok(Entry {
+        sequence: located.sequence,
+        time: body.time,
+        outcome: body.outcome.as_str().to_owned(),
+        actor: body.actor,
+        account: body.account,
+        operation: body.operation,
+        instrument: named.instrument,
+        client_order_id: named.client_order_id,
+        location: located.location,
+    })
+}
+
+fn insert(connection: &Connection, located: &Located) -> Result<(), JournalError> {
+    let entry = entry_of(located)?;
     let text = |value: Option<String>| value.map_or(Value::Null, Value::Text);
-    let location = located.location;
+    let location = entry.location;
     let values = [
-        Value::Integer(to_i64(located.sequence)),
-        Value::Integer(to_i64(body.time.as_ms())),
-        Value::Text(body.actor),
-        text(body.account),
-        Value::Text(body.operation),
-        Value::Text(body.outcome.as_str().to_owned()),
-        text(named.instrument),
-        text(named.client_order_id),
+        Value::Integer(to_i64(entry.sequence)),
+        Value::Integer(to_i64(entry.time.as_ms())),
+        Value::Text(entry.actor),
+        text(entry.account),
+        Value::Text(entry.operation),
+        Value::Text(entry.outcome),
+        text(entry.instrument),
+        text(entry.client_order_id),
         Value::Integer(to_i64(location.segment)),
         Value::Integer(to_i64(location.offset)),
         Value::Integer(to_i64(location.length)),

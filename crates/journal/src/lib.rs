@@ -27,6 +27,7 @@ pub mod storage;
 
 pub use error::JournalError;
 pub use folder::{Folder, Located, Location, Records};
+pub use index::check::{Checked, IndexState};
 pub use index::{Entry, Filter, Index};
 pub use key::LogSigner;
 pub use lock::Lock;

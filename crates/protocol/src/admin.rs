@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use trading::{AccountName, TradingState};
 
+use crate::object;
 use crate::sign::{ErrorText, RecordReference};
 
 /// One command.
@@ -26,11 +27,13 @@ pub enum AdminCommand {
         /// The sealed store's text, which holds the policy too.
         store: String,
         /// What changed, for the record.
+        #[serde(deserialize_with = "object::required")]
         change: Change,
     },
     /// Record something an operator did elsewhere.
     Note {
         /// What changed.
+        #[serde(deserialize_with = "object::required")]
         change: Change,
     },
 }
@@ -96,8 +99,29 @@ pub struct VaultStatus {
     pub durable: u64,
     /// Whether the journal is connected.
     pub journal_connected: bool,
+    /// How many bots are connected.
+    pub sign_socket: SocketUse,
     /// Microseconds from a request's arrival to its reply: p50, p99, p99.9 since start.
     pub latency_us: [u64; 3],
+}
+
+/// How full a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SocketUse {
+    /// Connections now.
+    pub open: u32,
+    /// Connections at most; one more is closed at once.
+    pub most: u32,
+    /// Connections closed for that reason since start.
+    pub refused: u64,
+}
+
+impl SocketUse {
+    /// Whether the next caller would be turned away.
+    #[must_use]
+    pub const fn is_full(self) -> bool {
+        self.open >= self.most
+    }
 }
 
 /// One key in the vault's memory.

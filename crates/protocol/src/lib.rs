@@ -3,6 +3,7 @@
 //! - [`sign`]: one JSON object per line each way between a bot (or the gateway) and the vault;
 //!   `docs/protocol.md` is its reference.
 //! - [`admin`]: the same framing between an operator's command and the vault.
+//! - [`envelope`]: who a line is about, also where the rest of it cannot be read.
 //! - [`journal`]: length-prefixed binary frames between the vault (or a reader) and the journal.
 //! - [`peer`]: who is at the other end of a Unix socket.
 //!
@@ -10,8 +11,10 @@
 
 pub mod admin;
 pub mod client;
+pub mod envelope;
 pub mod journal;
 pub mod line;
 pub mod neutral;
+pub mod object;
 pub mod peer;
 pub mod sign;

@@ -74,6 +74,14 @@ impl LineBuffer {
         }
     }
 
+    /// What is left without a line feed, for when the stream has ended: a last line, if any.
+    pub fn last_line(&mut self) -> Option<&[u8]> {
+        let line = &self.bytes[self.start..];
+        self.start = self.bytes.len();
+        self.searched = self.bytes.len();
+        (!line.is_empty()).then(|| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
     /// How many bytes wait without a line feed.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -99,6 +107,8 @@ mod tests {
             }
             assert_eq!(lines, [&b"one"[..], b"two", b"", b"three"], "cut at {cut}");
             assert_eq!(buffer.pending(), 4);
+            assert_eq!(buffer.last_line(), Some(&b"rest"[..]));
+            assert_eq!((buffer.pending(), buffer.last_line()), (0, None));
         }
     }
 

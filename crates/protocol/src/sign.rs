@@ -7,6 +7,7 @@ use trading::{
 };
 
 use crate::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
+use crate::object::{self, Object};
 
 /// Longest `id` a caller may attach to a request, in bytes of JSON.
 pub const MAX_ID: usize = 128;
@@ -40,25 +41,25 @@ pub struct SignLine<'a> {
     #[serde(borrow, default)]
     pub order: Option<&'a RawValue>,
     /// A new order in neutral words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub place: Option<NeutralOrder>,
     /// A change to an order, in neutral words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub amend: Option<NeutralTarget>,
     /// A cancellation in neutral words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub cancel: Option<NeutralTarget>,
     /// A cancel-all in neutral words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub cancel_all: Option<NeutralScope>,
     /// A whole HTTP request as a client's library made it. Gateway only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub http: Option<HttpMessage>,
     /// A WebSocket frame as a client's library made it. Gateway only.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub frame: Option<StreamFrame>,
     /// What the venue said of an order signed before. Gateway only; has no reply.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub report: Option<Report>,
     /// Asks for the signed read that lists this instrument's open orders. Gateway only.
     #[serde(default)]
@@ -67,17 +68,28 @@ pub struct SignLine<'a> {
     #[serde(default)]
     pub position: Option<Instrument>,
     /// The position that the venue told. Gateway only; has no reply.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub held: Option<Held>,
     /// Why, in the bot's words, at most [`MAX_THESIS`] bytes; recorded, never judged.
     #[serde(default)]
     pub thesis: Option<String>,
     /// What the venue listed. Gateway only; has no reply.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional")]
     pub listed: Option<Listed>,
     /// Mark prices. Gateway only; has no reply.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object::optional_list")]
     pub marks: Option<Vec<Mark>>,
+}
+
+impl<'a> SignLine<'a> {
+    /// Reads a line, which must be one JSON object of objects.
+    ///
+    /// # Errors
+    ///
+    /// Names the unknown or duplicate field, or says what was expected.
+    pub fn read(line: &'a [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(line).map(|Object(line)| line)
+    }
 }
 
 /// What a native order body asks for.
@@ -292,9 +304,9 @@ pub struct ErrorText {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The line is not a request; mend the client.
+    /// The line is not a JSON object, or too long; mend the client.
     Malformed,
-    /// The caller may not do this here.
+    /// The caller may speak for nobody, or may not do this here.
     Forbidden,
     /// No key for this account and venue.
     NoKey,
@@ -309,7 +321,7 @@ mod tests {
     #[test]
     fn the_papers_order_is_a_request() {
         let line = r#"{"id":[1,"a"],"venue":"binance","order":{"symbol":"BTCUSDT","side":"BUY","type":"MARKET","quantity":0.5}}"#;
-        let parsed: SignLine<'_> = serde_json::from_str(line).expect("the documented line");
+        let parsed = SignLine::read(line.as_bytes()).expect("the documented line");
         let order = parsed.order.expect("a native body").get();
         assert_eq!(order, r#"{"symbol":"BTCUSDT","side":"BUY","type":"MARKET","quantity":0.5}"#);
         assert_eq!(parsed.id.map(RawValue::get), Some(r#"[1,"a"]"#));
@@ -318,8 +330,41 @@ mod tests {
     #[test]
     fn unknown_and_duplicate_fields_are_refused_by_name() {
         for (line, name) in [(r#"{"bott":"a"}"#, "bott"), (r#"{"bot":"a","bot":"b"}"#, "bot")] {
-            let error = serde_json::from_str::<SignLine<'_>>(line).expect_err(line).to_string();
+            let error = SignLine::read(line.as_bytes()).expect_err(line).to_string();
             assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_documented_lines_are_requests() {
+        let page = include_str!("../../../docs/protocol.md");
+        let lines: Vec<_> = page.lines().filter(|line| line.starts_with(r#"{"bot""#)).collect();
+        assert_eq!(lines.len(), 6, "two native bodies and four neutral ones");
+        for line in lines {
+            let read = SignLine::read(line.as_bytes()).expect(line);
+            assert!(read.bot.is_some() && read.venue.is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_by_position() {
+        let order =
+            r#"["linear","BTCUSDT","buy","limit","0.001",null,false,"60000",null,null,false,false,null]"#;
+        let target = r#"["linear","BTCUSDT","a-1"]"#;
+        for line in [
+            format!(r#"[5,"byb",null,null,null,null,null,{order}]"#),
+            format!(r#"{{"bot":"byb","place":{order}}}"#),
+            format!(r#"{{"bot":"byb","amend":{target}}}"#),
+            format!(r#"{{"bot":"byb","cancel":{target}}}"#),
+            r#"{"bot":"byb","cancel_all":["linear"]}"#.into(),
+            r#"{"bot":"byb","http":["GET","/",[],""]}"#.into(),
+            r#"{"bot":"byb","frame":["/v5/trade","{}"]}"#.into(),
+            r#"{"report":["main",0,null,null,"closed"]}"#.into(),
+            r#"{"listed":["main","linear",null,0,[]]}"#.into(),
+            r#"{"marks":[["bybit:linear:BTCUSDT","60000",1]]}"#.into(),
+        ] {
+            let error = SignLine::read(line.as_bytes()).expect_err(&line).to_string();
+            assert!(error.contains("expected an object"), "{line}: {error}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The offline verifier: from nothing but a log's files, is every record what it claims to be?
 
+mod pinned;
 mod report;
 
 use std::fmt::Display;
@@ -14,6 +15,8 @@ use crate::hash::{Hash, sha256};
 use crate::leaf::{LEAF_BYTES, Leaf, LeafError, checksum};
 use crate::tile::{Tile, tiles_of};
 use crate::tree::{Completed, Tree};
+
+use pinned::Pinned;
 
 pub use report::{Fault, Place, Reason, Regression, Report};
 
@@ -117,17 +120,16 @@ fn check<S: LogSource>(source: &S, options: &Options, report: &mut Report) -> Re
     let key = read_key(source, options)?;
     report.log_key = Some(key.clone());
     let at_checkpoint = |reason| Fault { place: Place::Checkpoint, reason };
-    let note = source.checkpoint().map_err(|error| at_checkpoint(Reason::Unreadable(error.to_string())))?;
-    let (checkpoint, _) = Checkpoint::open(&note, &key).map_err(|error| at_checkpoint(error.into()))?;
+    let pinned = Pinned::read(source, &key)?;
     let earlier = match &options.earlier {
         None => None,
         Some(note) => Some(Checkpoint::open(note, &key).map_err(|error| at_checkpoint(error.into()))?.0),
     };
-    report.checkpoint = Some(checkpoint.clone());
+    report.checkpoint = Some(pinned.checkpoint.clone());
     let mut walk = Walk {
         source,
         key: *key.public_key(),
-        checkpoint,
+        pinned,
         earlier,
         threads: options.threads,
         report,
@@ -169,7 +171,7 @@ struct Current {
 struct Walk<'a, S> {
     source: &'a S,
     key: [u8; 32],
-    checkpoint: Checkpoint,
+    pinned: Pinned,
     earlier: Option<Checkpoint>,
     threads: NonZeroUsize,
     report: &'a mut Report,
@@ -209,13 +211,13 @@ impl<S: LogSource> Walk<'_, S> {
         if let Some((first, _)) = self.foreign.first() {
             return Err(at(*first, LeafError::Key));
         }
-        if self.tree.size() < self.checkpoint.size {
+        if self.tree.size() < self.pinned.checkpoint.size {
             let reason =
                 if self.report.records > self.tree.size() { Reason::MissingLeaf } else { Reason::Missing };
             return Err(at(self.tree.size(), reason));
         }
         if let Some(earlier) = &self.earlier
-            && earlier.size > self.checkpoint.size
+            && earlier.size > self.pinned.checkpoint.size
         {
             return Err(Fault { place: Place::Checkpoint, reason: Reason::Contradicts(earlier.size) });
         }
@@ -241,7 +243,7 @@ impl<S: LogSource> Walk<'_, S> {
         self.watch_clock(index, body.time);
         match record.leaf {
             Some(leaf) => self.leaf(index, &record.body, &Leaf::from_bytes(&leaf))?,
-            None if index < self.checkpoint.size => return Err(at(index, Reason::MissingLeaf)),
+            None if index < self.pinned.checkpoint.size => return Err(at(index, Reason::MissingLeaf)),
             None => {}
         }
         self.previous = sha256(&record.body);
@@ -331,11 +333,11 @@ impl<S: LogSource> Walk<'_, S> {
             }
             self.foreign.push((index, *leaf));
         }
-        let (source, covered) = (self.source, self.checkpoint.size);
+        let (source, pinned, covered) = (self.source, &self.pinned, self.pinned.checkpoint.size);
         let mut differing = None;
         self.tree.append(leaf.hash(), |Completed { tile, bytes }| {
             if index < covered && differing.is_none() {
-                differing = first_difference(source, tile, &bytes);
+                differing = first_difference(pinned.tile(source, tile), tile, &bytes);
             }
         });
         self.note_tile(differing);
@@ -359,7 +361,7 @@ impl<S: LogSource> Walk<'_, S> {
         {
             return Err(Fault { place: Place::Checkpoint, reason: Reason::Contradicts(size) });
         }
-        if size != self.checkpoint.size || self.judged {
+        if size != self.pinned.checkpoint.size || self.judged {
             return Ok(());
         }
         self.judged = true;
@@ -367,12 +369,12 @@ impl<S: LogSource> Walk<'_, S> {
         let differing: Vec<_> = self
             .tree
             .partial_tiles()
-            .filter_map(|(tile, bytes)| first_difference(self.source, tile, &bytes))
+            .filter_map(|(tile, bytes)| first_difference(self.pinned.tile(self.source, tile), tile, &bytes))
             .collect();
         for difference in differing {
             self.note_tile(Some(difference));
         }
-        if self.tree.root() == self.checkpoint.root {
+        if self.tree.root() == self.pinned.checkpoint.root {
             return Ok(());
         }
         self.report.covered = 0;
@@ -388,13 +390,13 @@ impl<S: LogSource> Walk<'_, S> {
 
     fn tiles_are_of_checkpoint(&self) -> bool {
         let mut tree = Tree::new();
-        for tile in tiles_of(self.checkpoint.size).take_while(|tile| tile.level == 0) {
-            let Ok(Some(bytes)) = self.source.tile(tile) else { return false };
+        for tile in tiles_of(self.pinned.checkpoint.size).take_while(|tile| tile.level == 0) {
+            let Some(bytes) = self.pinned.tile(self.source, tile) else { return false };
             for hash in bytes.as_chunks::<32>().0 {
                 tree.append(*hash, |_| ());
             }
         }
-        tree.size() == self.checkpoint.size && tree.root() == self.checkpoint.root
+        tree.size() == self.pinned.checkpoint.size && tree.root() == self.pinned.checkpoint.root
     }
 
     fn watch_clock(&mut self, index: u64, time: Timestamp) {
@@ -446,9 +448,9 @@ impl<S: LogSource> Walk<'_, S> {
     }
 }
 
-/// The first record for which the stored tile has another hash than `bytes`.
-fn first_difference<S: LogSource>(source: &S, tile: Tile, bytes: &[u8]) -> Option<(Tile, u64)> {
-    let stored = source.tile(tile).ok().flatten().unwrap_or_default();
+/// The first record for which the `stored` tile has another hash than `bytes`.
+fn first_difference(stored: Option<Vec<u8>>, tile: Tile, bytes: &[u8]) -> Option<(Tile, u64)> {
+    let stored = stored.unwrap_or_default();
     if stored == bytes {
         return None;
     }

@@ -3,6 +3,7 @@
 //! The same inputs give the same outputs, so the log replayed gives the same decisions.
 
 mod commands;
+mod refusals;
 mod reports;
 mod snapshot;
 
@@ -53,6 +54,8 @@ pub(crate) type CallerToken = usize;
 pub(crate) enum Input<'a> {
     /// A line from a bot or the gateway.
     Line { from: CallerToken, caller: Caller, line: &'a [u8], salt: Salt },
+    /// More than a line may hold; the caller is not heard any further.
+    TooLong { from: CallerToken },
     /// A line from an operator's command.
     Command { from: CallerToken, uid: u32, line: &'a [u8], salt: Salt },
     /// The journal's acknowledgement.
@@ -143,6 +146,10 @@ impl Core {
                 self.write_down_state_if_due(salt, out);
                 return is_due_a_reply;
             }
+            Input::TooLong { from } => {
+                let error = request::malformed(protocol::line::LineTooLong.to_string());
+                self.answer(from, request::error_line(None, error), out);
+            }
             Input::Command { from, uid, line, salt } => {
                 self.command(from, uid, line, salt, out);
                 self.write_down_state_if_due(salt, out);
@@ -184,10 +191,10 @@ impl Core {
         salt: Salt,
         out: &mut Vec<Output>,
     ) -> bool {
-        let parsed = match request::parse(line) {
+        let parsed = match self.read_line(line, caller) {
             Ok(parsed) => parsed,
-            Err(error) => {
-                self.answer(from, request::error_line(None, error), out);
+            Err((id, why)) => {
+                self.turn_down(from, id, why, salt, out);
                 return true;
             }
         };
@@ -212,7 +219,7 @@ impl Core {
         let id = parsed.id.map(ToOwned::to_owned);
         match request::resolve(parsed, caller, &self.policy, self.context.now) {
             Ok(asked) => self.decide(from, id, &asked, salt, out),
-            Err(error) => self.answer(from, request::error_line(id, error), out),
+            Err(why) => self.turn_down(from, id, why, salt, out),
         }
         true
     }
@@ -235,7 +242,7 @@ impl Core {
                 let code = if error.is_endpoint() { "not_signable" } else { "not_decoded" };
                 let denial = DenialText { code: code.into(), text: error.to_string() };
                 let detail = Detail::undecoded(asked, &denial.text);
-                return self.record(from, id, asked, detail, Verdict::Denied(vec![denial]), salt, out);
+                return self.record(from, id, detail, Verdict::Denied(vec![denial]), salt, out);
             }
         };
         // `resolve` takes only accounts of the policy.
@@ -263,15 +270,13 @@ impl Core {
                 (Verdict::Denied(denials), detail)
             }
         };
-        self.record(from, id, asked, detail, verdict, salt, out);
+        self.record(from, id, detail, verdict, salt, out);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the two callers differ in every one of them")]
     fn record(
         &mut self,
         from: CallerToken,
         id: Option<Box<serde_json::value::RawValue>>,
-        asked: &Asked,
         mut detail: Detail,
         mut verdict: Verdict,
         salt: Salt,
@@ -286,12 +291,12 @@ impl Core {
             Verdict::Failed(_) => self.counts.errors += 1,
             Verdict::Event => {}
         }
-        detail.heard = self.heard.remove(&asked.account).unwrap_or_default();
-        let state_digest = state_of(&mut self.states, self.everywhere, &asked.account).digest();
+        detail.heard = self.heard.remove(&detail.account).unwrap_or_default();
+        let state_digest = state_of(&mut self.states, self.everywhere, &detail.account).digest();
         let heading = crate::recorder::Heading {
             time: self.context.now,
-            actor: asked.bot.as_str(),
-            account: Some(asked.account.as_str()),
+            actor: detail.bot.as_str(),
+            account: Some(detail.account.as_str()),
             operation: detail.operation(),
             policy_hash: self.policy.hash(),
             state_digest,

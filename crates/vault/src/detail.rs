@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use trading::{AccountName, BotName, Decimal, Instrument, Intent, Timestamp, TradingState, Venue};
 
 use crate::core::Past;
+use crate::place::Place;
 use crate::request::Asked;
 
 /// Longest text of a client's that is kept, in bytes.
@@ -67,6 +68,26 @@ impl Detail {
         Self { undecoded: Some(shortened(problem)), ..Self::of(asked) }
     }
 
+    /// The detail of a line that is not a request: what it asked for, and why it is not one.
+    pub(crate) fn refused(place: &Place, door: &str, what: &str, problem: &str) -> Self {
+        Self {
+            bot: place.bot.clone(),
+            door: door.to_owned(),
+            venue: place.venue,
+            account: place.account.clone(),
+            endpoint: shortened(what),
+            approved: None,
+            denied: None,
+            undecoded: Some(shortened(problem)),
+            sent_at: None,
+            recv_window_ms: None,
+            marks: Vec::new(),
+            extras: Vec::new(),
+            thesis: None,
+            heard: Vec::new(),
+        }
+    }
+
     /// The detail of a request that was approved.
     pub(crate) fn approved(
         asked: &Asked,
@@ -90,21 +111,14 @@ impl Detail {
     }
 
     fn of(asked: &Asked) -> Self {
+        let place = Place { bot: asked.bot.clone(), account: asked.account.clone(), venue: asked.venue };
         Self {
-            bot: asked.bot.clone(),
-            door: asked.way.as_str().to_owned(),
-            venue: asked.venue,
-            account: asked.account.clone(),
-            endpoint: shortened(&asked.endpoint()),
-            approved: None,
-            denied: None,
             undecoded: None,
             sent_at: asked.unsigned.sent_at(),
             recv_window_ms: asked.unsigned.recv_window_ms(),
-            marks: Vec::new(),
             extras: asked.extras.iter().take(MAX_EXTRAS).map(|extra| shortened(extra)).collect(),
             thesis: asked.thesis.clone(),
-            heard: Vec::new(),
+            ..Self::refused(&place, asked.way.as_str(), &asked.endpoint(), "")
         }
     }
 
@@ -153,7 +167,8 @@ fn shortened(text: &str) -> String {
     text[..end].to_owned()
 }
 
-/// The detail of an operator's change, or of the start of an epoch.
+/// The detail of an operator's change, of the start of an epoch, or of a refusal that is about no
+/// account.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Event {
     kind: String,
@@ -167,6 +182,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// Somebody asked for something that is about no account of the policy's.
+    pub(crate) fn refused(problem: &str) -> Self {
+        let text = shortened(problem);
+        Self { kind: "refused".into(), account: None, state: None, heard: Vec::new(), text }
+    }
+
     /// Something an operator did.
     pub(crate) fn change(change: Change) -> Self {
         Self { kind: change.kind, account: None, state: None, heard: Vec::new(), text: change.text }
@@ -211,6 +232,8 @@ pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Past, ser
                 (None, None) => Past::Nothing,
             })
         }
+        // Nobody's counters: what was denied named no account of the policy's.
+        transparency::Outcome::Denied(_) if body.account.is_none() => Ok(Past::Nothing),
         transparency::Outcome::Approved | transparency::Outcome::Denied(_) => {
             let detail: Detail = serde_json::from_slice(detail)?;
             // What was approved but could not be signed is denied in the end, and was not counted.

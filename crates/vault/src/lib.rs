@@ -14,6 +14,7 @@ mod detail;
 mod journal_link;
 mod onboarding;
 mod outgoing;
+mod place;
 mod recorder;
 mod replay;
 mod request;

@@ -1,18 +1,23 @@
 //! From a line to a question the policy can judge: who asks, for which account, what.
 
 use policy::{Policy, Request};
+use protocol::envelope::Envelope;
 use protocol::sign::{
-    ErrorCode, ErrorText, HttpMessage, MAX_ID, MAX_THESIS, NativeOperation, Reply, ReplyOutcome, SignLine,
-    StreamFrame,
+    DenialText, ErrorCode, ErrorText, HttpMessage, MAX_THESIS, NativeOperation, Reply, ReplyOutcome,
+    SignLine, StreamFrame,
 };
 use serde_json::value::RawValue;
 use trading::{AccountName, BotName, Instrument, Intent, Market, Read, Timestamp, Venue};
 use venue::{Spelling, Stream, StreamMessage, Surface, Unsigned};
 
+use crate::place::{Names, Place, Refused, Unresolved, place_of};
+
 /// Validity of requests that we make ourselves, in milliseconds; what ccxt and the SDKs default to.
 const RECV_WINDOW_MS: u64 = 5_000;
 /// The policy's name for what earns a library's author a commission.
 const BROKER_ID: &str = "broker-id";
+/// The code of a denial of what cannot be read.
+pub(crate) const NOT_DECODED: &str = "not_decoded";
 
 /// Who is at the other end of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,15 +100,6 @@ impl Asked {
     }
 }
 
-/// Reads a line.
-pub(crate) fn parse(line: &[u8]) -> Result<SignLine<'_>, ErrorText> {
-    let parsed: SignLine<'_> = serde_json::from_slice(line).map_err(|error| malformed(error.to_string()))?;
-    if parsed.id.is_some_and(|id| id.get().len() > MAX_ID) {
-        return Err(malformed(format!("`id` is longer than {MAX_ID} bytes")));
-    }
-    Ok(parsed)
-}
-
 /// The line that says why a request came to nothing.
 pub(crate) fn error_line(id: Option<Box<RawValue>>, error: ErrorText) -> Vec<u8> {
     let reply = Reply { id, outcome: ReplyOutcome::Error { error, record: None } };
@@ -116,23 +112,111 @@ pub(crate) fn resolve(
     caller: Caller,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Asked, ErrorText> {
-    let bot = bot_of(&line, caller, policy)?;
-    let account = account_of(&line, &bot, policy)?;
-    let venue = venue_of(policy, &account)
-        .ok_or_else(|| forbidden(format!("account {account} is not in the policy")))?;
-    if line.venue.is_some_and(|named| named != venue) {
-        return Err(forbidden(format!("account {account} is on {venue}, not on the venue named")));
+) -> Result<Asked, Unresolved> {
+    let names = Names { bot: line.bot.as_ref(), account: line.account.as_ref(), venue: line.venue };
+    let place = place_of(&names, caller, policy)?;
+    let (door, what) = (door_of(&line), what_of(&line));
+    let refuse = |error| Unresolved::Refused(Box::new(Refused::at(&place, door, &what, error)));
+    if bodies(&line).iter().filter(|(_, there)| *there).count() != 1 {
+        let why = "exactly one of `order`, `place`, `amend`, `cancel`, `cancel_all` must be there";
+        return Err(refuse(malformed(why.into())));
     }
-    let thesis = thesis_of(&line)?;
-    let (way, unsigned) = body_of(line, caller, venue, now)?;
-    let extras =
-        venue::extras(&unsigned).into_iter().map(|extra| format!("{}={}", extra.name, extra.value)).collect();
-    Ok(Asked { bot, account, venue, unsigned, extras, way, thesis })
+    let question = question(&line);
+    let is_of_gateway = line.http.is_some() || line.frame.is_some() || question.is_some();
+    if is_of_gateway && !caller.is_gateway() {
+        let why = "`http` and `frame` are for the gateway; use `order` or a neutral order";
+        return Err(refuse(forbidden(why.into())));
+    }
+    if let Some((instrument, read)) = question {
+        // The gateway's own question, not a bot's: there is nobody to deny anything to.
+        let unsigned = question_to_venue(instrument, read, now).map_err(Unresolved::Error)?;
+        return Ok(place.asked(Way::Http, unsigned, None));
+    }
+    let thesis = match thesis_of(&line) {
+        Ok(thesis) => thesis,
+        Err(error) => return Err(refuse(error)),
+    };
+    let venue = place.venue;
+    match body_of(line, venue, now) {
+        Ok((way, unsigned)) => Ok(place.asked(way, unsigned, thesis)),
+        Err(error) => Err(refuse(error)),
+    }
 }
 
-fn venue_of(policy: &Policy, account: &AccountName) -> Option<Venue> {
-    policy.account(account).map(policy::Account::venue)
+/// What becomes of an object that is not a request: of a caller who may speak for somebody it is
+/// denied, so that the log has it.
+pub(crate) fn unreadable(
+    envelope: &Envelope<'_>,
+    caller: Caller,
+    policy: &Policy,
+    problem: String,
+) -> Unresolved {
+    if caller.is_gateway() {
+        return Unresolved::Error(malformed(problem));
+    }
+    let names =
+        Names { bot: envelope.bot.as_ref(), account: envelope.account.as_ref(), venue: envelope.venue };
+    match place_of(&names, caller, policy) {
+        Ok(place) => {
+            let refused = Refused::at(&place, Way::Socket.as_str(), "a line", malformed(problem));
+            Unresolved::Refused(Box::new(refused))
+        }
+        Err(Unresolved::Refused(refused)) => Unresolved::Refused(Box::new(Refused {
+            denial: DenialText { code: NOT_DECODED.into(), text: problem },
+            ..*refused
+        })),
+        Err(error @ Unresolved::Error(_)) => error,
+    }
+}
+
+impl Place {
+    fn asked(self, way: Way, unsigned: Unsigned, thesis: Option<Box<str>>) -> Asked {
+        let extras = venue::extras(&unsigned)
+            .into_iter()
+            .map(|extra| format!("{}={}", extra.name, extra.value))
+            .collect();
+        let Self { bot, account, venue } = self;
+        Asked { bot, account, venue, unsigned, extras, way, thesis }
+    }
+}
+
+/// By which door a line's body came.
+const fn door_of(line: &SignLine<'_>) -> &'static str {
+    if line.frame.is_some() {
+        // Which stream is not known yet; its name is.
+        Way::Frame(Stream::BybitTrade).as_str()
+    } else if line.http.is_some() {
+        Way::Http.as_str()
+    } else {
+        Way::Socket.as_str()
+    }
+}
+
+/// What a line asks for, for records and people.
+fn what_of(line: &SignLine<'_>) -> String {
+    let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
+    if let Some(http) = &line.http {
+        return format!("{} {}", http.method, path(&http.target));
+    }
+    if let Some(frame) = &line.frame {
+        return path(&frame.path);
+    }
+    bodies(line).iter().find(|(_, there)| *there).map_or("a line", |(name, _)| name).to_owned()
+}
+
+/// Which bodies there are; the last four come from the gateway only.
+const fn bodies(line: &SignLine<'_>) -> [(&'static str, bool); 9] {
+    [
+        ("order", line.order.is_some()),
+        ("place", line.place.is_some()),
+        ("amend", line.amend.is_some()),
+        ("cancel", line.cancel.is_some()),
+        ("cancel_all", line.cancel_all.is_some()),
+        ("http", line.http.is_some()),
+        ("frame", line.frame.is_some()),
+        ("open_orders", line.open_orders.is_some()),
+        ("position", line.position.is_some()),
+    ]
 }
 
 /// Why the bot asks: 1 to [`MAX_THESIS`] bytes, if it says anything.
@@ -144,63 +228,18 @@ fn thesis_of(line: &SignLine<'_>) -> Result<Option<Box<str>>, ErrorText> {
     }
 }
 
-fn bot_of(line: &SignLine<'_>, caller: Caller, policy: &Policy) -> Result<BotName, ErrorText> {
-    let Caller::Direct { uid } = caller else {
-        return line.bot.clone().ok_or_else(|| malformed("`bot` is missing".into()));
-    };
-    let mut own = policy.bots_of_uid(uid);
-    match &line.bot {
-        Some(named) if own.any(|bot| bot == named) => Ok(named.clone()),
-        Some(named) => {
-            Err(forbidden(format!("user {uid} may not speak for bot {named}; see `uids` in the policy")))
-        }
-        None => match (own.next(), own.next()) {
-            (Some(only), None) => Ok(only.clone()),
-            (None, _) => Err(forbidden(format!("user {uid} may speak for no bot; see `uids` in the policy"))),
-            (Some(_), Some(_)) => Err(malformed(format!("user {uid} has several bots; name one in `bot`"))),
-        },
-    }
-}
-
-fn account_of(line: &SignLine<'_>, bot: &BotName, policy: &Policy) -> Result<AccountName, ErrorText> {
-    if let Some(named) = &line.account {
-        return Ok(named.clone());
-    }
-    let mut usable = policy
-        .accounts_of(bot)
-        .filter(|account| line.venue.is_none_or(|venue| venue_of(policy, account) == Some(venue)));
-    match (usable.next(), usable.next()) {
-        (Some(only), None) => Ok(only.clone()),
-        (None, _) => Err(forbidden(format!("bot {bot} may use no account here"))),
-        (Some(_), Some(_)) => {
-            Err(malformed(format!("bot {bot} has several accounts; name one in `account`")))
-        }
-    }
-}
-
-/// The one body of a line, without authentication.
-fn body_of(
-    line: SignLine<'_>,
-    caller: Caller,
-    venue: Venue,
+/// The signed read that answers a question of the gateway's own.
+fn question_to_venue(
+    instrument: &Instrument,
+    read: Option<Read>,
     now: Timestamp,
-) -> Result<(Way, Unsigned), ErrorText> {
-    let bodies = [
-        line.order.is_some(),
-        line.place.is_some(),
-        line.amend.is_some(),
-        line.cancel.is_some(),
-        line.cancel_all.is_some(),
-        line.http.is_some(),
-        line.frame.is_some(),
-        line.open_orders.is_some(),
-        line.position.is_some(),
-    ];
-    if bodies.iter().filter(|&&there| there).count() != 1 {
-        return Err(malformed(
-            "exactly one of `order`, `place`, `amend`, `cancel`, `cancel_all` must be there".into(),
-        ));
-    }
+) -> Result<Unsigned, ErrorText> {
+    let read = read.ok_or_else(|| malformed(format!("{instrument} cannot be asked about")))?;
+    venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS).map_err(|error| malformed(error.to_string()))
+}
+
+/// The one body of a line that is a request, without authentication.
+fn body_of(line: SignLine<'_>, venue: Venue, now: Timestamp) -> Result<(Way, Unsigned), ErrorText> {
     if let Some(order) = line.order {
         let market = line.market.unwrap_or(Market::Spot);
         let operation = native(line.operation.unwrap_or(NativeOperation::Place));
@@ -209,19 +248,10 @@ fn body_of(
             .map_err(|error| malformed(error.to_string()));
     }
     if let Some(http) = line.http {
-        gateway_only(caller)?;
         return from_http(venue, &http).map(|unsigned| (Way::Http, unsigned));
     }
     if let Some(frame) = line.frame {
-        gateway_only(caller)?;
         return from_frame(venue, &frame);
-    }
-    if let Some((instrument, read)) = question(&line) {
-        gateway_only(caller)?;
-        let read = read.ok_or_else(|| malformed(format!("{instrument} cannot be asked about")))?;
-        return venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS)
-            .map(|unsigned| (Way::Http, unsigned))
-            .map_err(|error| malformed(error.to_string()));
     }
     let intent = neutral_intent(line, venue)?;
     venue::encode(&intent, now, RECV_WINDOW_MS)
@@ -248,14 +278,6 @@ fn neutral_intent(line: SignLine<'_>, venue: Venue) -> Result<Intent, ErrorText>
         return Err(malformed("there is no order in this line".into()));
     };
     intent.map_err(|error| malformed(error.to_string()))
-}
-
-fn gateway_only(caller: Caller) -> Result<(), ErrorText> {
-    if caller.is_gateway() {
-        Ok(())
-    } else {
-        Err(forbidden("`http` and `frame` are for the gateway; use `order` or a neutral order".into()))
-    }
 }
 
 /// Takes an HTTP request of the gateway's apart.
@@ -315,10 +337,10 @@ const fn native(operation: NativeOperation) -> venue::Operation {
     }
 }
 
-const fn malformed(message: String) -> ErrorText {
+pub(crate) const fn malformed(message: String) -> ErrorText {
     ErrorText { code: ErrorCode::Malformed, message }
 }
 
-const fn forbidden(message: String) -> ErrorText {
+pub(crate) const fn forbidden(message: String) -> ErrorText {
     ErrorText { code: ErrorCode::Forbidden, message }
 }

@@ -14,7 +14,8 @@ use mio::event::Event;
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use protocol::admin::AdminReply;
+use protocol::admin::{AdminReply, SocketUse};
+use protocol::line::LineTooLong;
 use protocol::peer::Peer;
 use trading::Timestamp;
 
@@ -30,6 +31,15 @@ use crate::ticket::DurableBelow;
 const MAX_BOTS: usize = 224;
 const MAX_GATEWAYS: usize = 16;
 const MAX_OPERATORS: usize = 16;
+
+const fn most(door: Door) -> usize {
+    match door {
+        Door::Sign => MAX_BOTS,
+        Door::Gateway => MAX_GATEWAYS,
+        Door::Admin => MAX_OPERATORS,
+    }
+}
+
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Pause between attempts to reach the journal.
@@ -59,6 +69,8 @@ pub(crate) struct Server {
     listeners: [(Token, Door, UnixListener); 3],
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
+    /// Bots turned away since start because too many connections were open.
+    bots_refused: u64,
     core: Core,
     journal: Option<JournalLink>,
     journal_path: PathBuf,
@@ -91,6 +103,7 @@ impl Server {
             ],
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
+            bots_refused: 0,
             core,
             journal: None,
             journal_path,
@@ -156,7 +169,7 @@ impl Server {
             token @ (SIGN | GATEWAY | ADMIN) => self.accept(token),
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.readable |= event.is_readable() || event.is_read_closed();
+                    connection.note(event.is_readable(), event.is_read_closed());
                     if event.is_writable() && connection.flush(self.poll.registry(), Token(id)).is_err() {
                         self.drop_connection(id);
                     }
@@ -182,12 +195,9 @@ impl Server {
                 tracing::warn!("refused a caller that the kernel does not name");
                 continue;
             };
-            let most = match door {
-                Door::Sign => MAX_BOTS,
-                Door::Gateway => MAX_GATEWAYS,
-                Door::Admin => MAX_OPERATORS,
-            };
-            if self.connections.values().filter(|caller| caller.door == door).count() >= most {
+            let most = most(door);
+            if self.open(door) >= most {
+                self.bots_refused += u64::from(door == Door::Sign);
                 tracing::warn!(pid = peer.pid, ?door, "refused a caller: {most} connections are open");
                 continue;
             }
@@ -203,6 +213,11 @@ impl Server {
             }
             self.connections.insert(id, Connection::new(stream, door, peer));
         }
+    }
+
+    /// How many connections came in by `door`.
+    fn open(&self, door: Door) -> usize {
+        self.connections.values().filter(|caller| caller.door == door).count()
     }
 
     /// Gives each caller with something to say one read, then settles what follows from all.
@@ -238,7 +253,22 @@ impl Server {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
-        while let Some(line) = connection.input.next_line().map_err(io::Error::other)? {
+        loop {
+            let line = match connection.input.next_line() {
+                Ok(Some(line)) => line,
+                // A caller that says no more may have left out the last line feed.
+                Ok(None) if connection.ended => match connection.input.last_line() {
+                    Some(line) => line,
+                    None => break,
+                },
+                Ok(None) => break,
+                Err(LineTooLong) => {
+                    self.core.step(Input::TooLong { from: id }, now, &mut self.out);
+                    connection.in_flight += 1;
+                    connection.hear_no_more(&mut self.chunk);
+                    break;
+                }
+            };
             if line.is_empty() {
                 continue;
             }
@@ -320,6 +350,11 @@ impl Server {
         let AdminReply::Status(mut status) = serde_json::from_slice(line).ok()? else { return None };
         status.pid = std::process::id();
         status.journal_connected = self.journal.is_some();
+        status.sign_socket = SocketUse {
+            open: u32::try_from(self.open(Door::Sign)).unwrap_or(u32::MAX),
+            most: u32::try_from(most(Door::Sign)).unwrap_or(u32::MAX),
+            refused: self.bots_refused,
+        };
         status.latency_us =
             [0.5, 0.99, 0.999].map(|quantile| self.latency_ns.value_at_quantile(quantile).div_ceil(1000));
         serde_json::to_vec(&AdminReply::Status(status)).ok()

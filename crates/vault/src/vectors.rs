@@ -14,14 +14,17 @@ use venue::Surface;
 use crate::request::{self, Asked};
 use crate::signer::{BaseUrls, Signer};
 
+/// Most milliseconds between a vector's clock and its request's own time.
+const MAX_SKEW_MS: u64 = 60_000;
+
 /// What became of a vector that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passed {
     /// The vault made the same request, byte for byte.
     Equal,
-    /// The request is for an endpoint that the vault never signs (a withdrawal, a transfer, an
-    /// unknown one): its signature was reproduced, as the gateway does to check a login, and the
-    /// request was refused.
+    /// The request is for an endpoint that is known and never signed (a withdrawal, a transfer; see
+    /// [`venue::is_withheld`]): its signature was reproduced, as the gateway does to check a login, and
+    /// the request was refused.
     Refused,
 }
 
@@ -57,21 +60,48 @@ pub enum Failure {
 pub fn check(vector: &Value) -> Result<Passed, Failure> {
     let name = text(vector, "venue")?;
     let venue: Venue = name.parse().map_err(|_| Failure::NotBuilt(name.to_owned()))?;
-    let signer = signer(vector, venue)?;
+    let clock = vector.get("clock_ms").and_then(Value::as_u64).ok_or(Failure::Format("clock_ms"))?;
+    let clock = Timestamp::from_ms(clock);
+    let signer = signer(vector, venue, clock)?;
     let expected = vector.get("expected").ok_or(Failure::Format("expected"))?;
     if expected.get("url").is_some() {
-        check_http(vector, expected, venue, &signer)
+        check_http(vector, expected, venue, &signer, clock)
     } else {
-        check_frame(vector, expected, venue, &signer)
+        check_frame(vector, expected, venue, &signer, clock)
     }
 }
 
-fn check_http(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -> Result<Passed, Failure> {
+/// The request's own time must be the vector's: at a venue, and at the policy's clock rule, a right
+/// signature of another minute is worth nothing.
+fn check_clock(unsigned: &venue::Unsigned, clock: Timestamp) -> Result<(), Failure> {
+    if let Some(sent_at) = unsigned.sent_at()
+        && sent_at.as_ms().abs_diff(clock.as_ms()) > MAX_SKEW_MS
+    {
+        return Err(differs("time", &clock.to_string(), &sent_at.to_string()));
+    }
+    match unsigned.expires_at() {
+        Some(expires) if expires < clock => {
+            Err(differs("expiry", &format!("not before {clock}"), &expires.to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_http(
+    vector: &Value,
+    expected: &Value,
+    venue: Venue,
+    signer: &Signer,
+    clock: Timestamp,
+) -> Result<Passed, Failure> {
     let mut http = http_message(expected)?;
     let (unsigned, spelling) = spelled_by_client(vector, venue, &http)?;
     http.spelling = Some(spelling);
+    check_clock(&unsigned, clock)?;
     let unsigned = match venue::decode(&unsigned) {
-        Err(error) if error.is_endpoint() => return Ok(Passed::Refused),
+        Err(error) if error.is_endpoint() && venue::is_withheld(venue, unsigned.path()) => {
+            return Ok(Passed::Refused);
+        }
         Err(error) => return Err(Failure::Vault(error.to_string())),
         Ok(_) => request::from_http(venue, &http).map_err(|error| Failure::Vault(error.message))?,
     };
@@ -123,7 +153,13 @@ fn compare_http(expected: &Value, original: &HttpMessage, ready: &ReadyRequest) 
     Ok(Passed::Equal)
 }
 
-fn check_frame(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) -> Result<Passed, Failure> {
+fn check_frame(
+    vector: &Value,
+    expected: &Value,
+    venue: Venue,
+    signer: &Signer,
+    clock: Timestamp,
+) -> Result<Passed, Failure> {
     let (path, text) = if let Some(params) = expected.get("ws_params") {
         let kind = vector["request"]["kind"].as_str().ok_or(Failure::Format("request.kind"))?;
         let method = kind.rsplit(' ').next().unwrap_or(kind);
@@ -137,6 +173,7 @@ fn check_frame(vector: &Value, expected: &Value, venue: Venue, signer: &Signer) 
     let frame = StreamFrame { path, text: text.clone(), spelling: None };
     let (way, unsigned) =
         request::from_frame(venue, &frame).map_err(|error| Failure::Vault(error.message))?;
+    check_clock(&unsigned, clock)?;
     let ready = finish(signer, venue, way, unsigned)?;
     same("frame", &text, &ready.body)?;
     Ok(Passed::Equal)
@@ -155,7 +192,7 @@ fn finish(
     Ok(ready)
 }
 
-fn signer(vector: &Value, venue: Venue) -> Result<Signer, Failure> {
+fn signer(vector: &Value, venue: Venue, clock: Timestamp) -> Result<Signer, Failure> {
     let api_key = credential(vector, &["apiKey"])?.to_owned();
     let signing = signing_key(vector)?;
     let description = KeyDescription {
@@ -164,7 +201,7 @@ fn signer(vector: &Value, venue: Venue) -> Result<Signer, Failure> {
         account: account(),
         role: Role::Trade,
         algorithm: String::new(),
-        added_at: Timestamp::default(),
+        added_at: clock,
         stage: KeyStage::Active,
     };
     Ok(Signer::with_keys(vec![VenueKey { description, api_key, signing }], bases(vector, venue)))
@@ -264,6 +301,58 @@ mod tests {
     #[test]
     fn no_bybit_vector_is_refused() {
         assert_eq!(check_file(BYBIT), (vec![], vec![]));
+    }
+
+    fn vector(text: &str, id: &str) -> Value {
+        let document: Value = serde_json::from_str(text).expect("JSON");
+        let list = document["vectors"].as_array().expect("a list");
+        list.iter().find(|vector| vector["id"] == id).expect("it is there").clone()
+    }
+
+    #[test]
+    fn another_clock_than_the_request_s_fails() {
+        let (mut orders, mut logins) = (0, 0);
+        for text in [BINANCE, BYBIT] {
+            let document: Value = serde_json::from_str(text).expect("JSON");
+            for own in document["vectors"].as_array().expect("a list") {
+                let with_clock = |clock: Value| {
+                    let mut vector = own.clone();
+                    vector["clock_ms"] = clock;
+                    check(&vector).map_err(|failure| failure.to_string())
+                };
+                let at = own["clock_ms"].as_u64().expect("a clock");
+                let Err(late) = with_clock((at + 999_999_999).into()) else {
+                    // Only a listen key or a call after a logon has no time of its own.
+                    panic!("{} passes a week late", own["id"]);
+                };
+                orders += u64::from(late.starts_with("time differs"));
+                logins += u64::from(late.starts_with("expiry differs"));
+                assert!(late.contains("differs"), "{late}");
+                if late.starts_with("time") {
+                    with_clock((at + 60_000).into()).expect("a minute");
+                    with_clock((at - 60_000).into()).expect("a minute");
+                    with_clock((at - 60_001).into()).expect_err("more than a minute");
+                }
+                assert!(with_clock(Value::Null).expect_err("no clock").contains("clock_ms"));
+            }
+        }
+        assert!(orders > 50 && logins > 0, "{orders} and {logins}");
+    }
+
+    #[test]
+    fn only_an_endpoint_known_by_name_counts_as_refused() {
+        let order = vector(BINANCE, "binance-001");
+        for (path, is_known) in
+            [("orderz", false), ("nosuch", false), ("order/oco", true), ("orderList/oco", true)]
+        {
+            let mut vector = order.clone();
+            vector["expected"]["url"] = format!("https://api.binance.com/api/v3/{path}").into();
+            match (check(&vector), is_known) {
+                (Ok(Passed::Refused), true) => {}
+                (Err(Failure::Vault(text)), false) => assert!(text.contains(path), "{text}"),
+                (outcome, _) => panic!("{path}: {outcome:?}"),
+            }
+        }
     }
 
     #[test]

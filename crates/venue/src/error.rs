@@ -18,6 +18,15 @@ impl Malformed {
         Self { field: field.into(), problem }
     }
 
+    /// The part named `whole` is no JSON that is accepted.
+    pub(crate) fn json(whole: &str, error: JsonError) -> Self {
+        match error {
+            JsonError::Duplicate(key) => Self { field: key, problem: "is there twice" },
+            JsonError::Syntax(_) => Self::new(whole, "is not strict JSON"),
+            JsonError::TooBig => Self::new(whole, "is nested too deep or has too many keys"),
+        }
+    }
+
     /// The header, parameter or part at fault.
     #[must_use]
     pub fn field(&self) -> &str {

@@ -67,19 +67,42 @@ impl<'a> Value<'a> {
 
 /// Reads one value and nothing behind it but white space.
 pub(crate) fn parse(text: &str) -> Result<Value<'_>, JsonError> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0 };
-    let value = reader.value(0)?;
-    reader.skip_space();
-    if reader.at == reader.bytes.len() { Ok(value) } else { Err(reader.syntax()) }
+    Reader { text, bytes: text.as_bytes(), at: 0, takes_duplicates: false }.whole()
+}
+
+/// As [`parse`], but keeps keys that are there twice. Only for what is refused anyway, to say of what
+/// the refusal is.
+pub(crate) fn parse_with_duplicates(text: &str) -> Result<Value<'_>, JsonError> {
+    Reader { text, bytes: text.as_bytes(), at: 0, takes_duplicates: true }.whole()
+}
+
+/// A message's id as JSON text: a number or a string; anything else is as good as none.
+pub(crate) fn id_text(value: &Value<'_>) -> String {
+    match value {
+        Value::Number(text) => (*text).to_owned(),
+        Value::Text(text) => {
+            let mut out = String::new();
+            write_string(&mut out, text);
+            out
+        }
+        _ => "null".to_owned(),
+    }
 }
 
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    takes_duplicates: bool,
 }
 
 impl<'a> Reader<'a> {
+    fn whole(mut self) -> Result<Value<'a>, JsonError> {
+        let value = self.value(0)?;
+        self.skip_space();
+        if self.at == self.bytes.len() { Ok(value) } else { Err(self.syntax()) }
+    }
+
     const fn syntax(&self) -> JsonError {
         JsonError::Syntax(self.at)
     }
@@ -142,7 +165,7 @@ impl<'a> Reader<'a> {
                 return Err(self.syntax());
             }
             let key = self.string()?;
-            if object.iter().any(|(have, _)| *have == key) {
+            if !self.takes_duplicates && object.iter().any(|(have, _)| *have == key) {
                 return Err(JsonError::Duplicate(key.into()));
             }
             if object.len() == MAX_KEYS {

@@ -26,6 +26,7 @@ mod permissions;
 mod position;
 mod stream;
 mod unsigned;
+mod withheld;
 
 use trading::{Intent, Timestamp, Venue};
 
@@ -42,9 +43,10 @@ pub use open_orders::{OpenOrders, open_orders_read, read_open_orders};
 pub use permissions::{KeyPermissions, permissions_request, read_permissions};
 pub use position::{Position, position_read, read_position};
 pub use stream::{
-    Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, split_message,
+    Harmless, Stream, StreamMessage, answered_id, bybit_login, is_private_topic, names_of, split_message,
 };
 pub use unsigned::{Algorithm, Binding, Presented, Signed, Spelling, Surface, Unsigned};
+pub use withheld::is_withheld;
 
 use unsigned::Form;
 

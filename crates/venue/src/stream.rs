@@ -3,7 +3,7 @@
 use trading::{StreamChannel, Timestamp};
 
 use crate::error::Malformed;
-use crate::unsigned::{Form, Presented, Surface, Unsigned};
+use crate::unsigned::{Form, MAX_BODY, Presented, Surface, Unsigned};
 use crate::{binance, bybit, json};
 
 /// A WebSocket endpoint of a venue, by what clients send on it.
@@ -83,14 +83,27 @@ pub fn answered_id(stream: Stream, text: &str) -> Option<String> {
         Stream::BybitPrivate | Stream::BybitTrade | Stream::BybitPublic => "reqId",
     };
     match json::parse(text).ok()?.get(name)? {
-        json::Value::Text(id) => {
-            let mut quoted = String::new();
-            json::write_string(&mut quoted, id);
-            Some(quoted)
-        }
-        json::Value::Number(id) => Some((*id).to_owned()),
+        id @ (json::Value::Text(_) | json::Value::Number(_)) => Some(json::id_text(id)),
         _ => None,
     }
+}
+
+/// The client's id of a message and what it asks for, also if the message cannot be read: for the
+/// answer to it. What is not there once is absent.
+#[must_use]
+pub fn names_of(stream: Stream, text: &str) -> (Option<String>, String) {
+    let (ids, operation): (&[&str], _) = match stream {
+        Stream::BinanceApi(_) | Stream::BinanceData(_) => (&["id"], "method"),
+        Stream::BybitPrivate | Stream::BybitTrade | Stream::BybitPublic => (&["reqId", "req_id"], "op"),
+    };
+    let frame = if text.len() > MAX_BODY { None } else { json::parse_with_duplicates(text).ok() };
+    let Some(json::Value::Object(members)) = frame else { return (None, String::new()) };
+    let once = |names: &[&str]| {
+        let mut found = members.iter().filter(|(key, _)| names.contains(&&**key)).map(|(_, value)| value);
+        found.next().filter(|_| found.next().is_none())
+    };
+    let operation = once(&[operation]).and_then(json::Value::as_text).unwrap_or_default().to_owned();
+    (once(ids).map(json::id_text), operation)
 }
 
 /// Whether a Bybit topic carries the account's own data.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use journal::{Filter, Folder, Index, JournalError, Lock};
+use journal::{Checked, Filter, Folder, Index, IndexState, JournalError, Lock};
 use tempfile::tempdir;
 use transparency::{Place, Reason, verify_proof};
 
@@ -315,4 +315,57 @@ fn a_live_folder_is_read_without_false_alarm() {
     log.sync().expect("sync");
     done.store(true, std::sync::atomic::Ordering::Release);
     reader.join().expect("no false alarm");
+}
+
+/// The verdict on the log and on its index, and whether record `sequence` can be proved.
+fn judged(dir: &Path, sequence: u64) -> (bool, IndexState, bool) {
+    let folder = Folder::open_read_only(dir).expect("a log");
+    let checked = Checked::new(&folder);
+    let report = transparency::verify(&checked, &transparency::Options::default());
+    let proved = folder.prove(sequence).is_ok_and(|bundle| verify_proof(&bundle, None).is_ok());
+    (report.is_intact(), checked.state(), proved)
+}
+
+#[test]
+fn an_index_that_was_changed_is_found_and_believed_by_no_proof() {
+    let dir = tempdir().expect("folder");
+    let path = dir.path().join("index.sqlite");
+    let (mut log, _) = filled(dir.path(), 2500, 0);
+    log.checkpoint().expect("checkpoint");
+    drop(log);
+    assert_eq!(judged(dir.path(), 2400), (true, IndexState::Missing, true));
+    let remake = || {
+        for suffix in ["", "-wal", "-shm"] {
+            drop(fs::remove_file(dir.path().join(format!("index.sqlite{suffix}"))));
+        }
+        let folder = Folder::open_read_only(dir.path()).expect("a log");
+        Index::open(&path).expect("an index").catch_up(&folder, 2500).expect("catches up")
+    };
+    assert_eq!(remake(), 2500);
+    assert_eq!(judged(dir.path(), 2400), (true, IndexState::Agrees(2500), true));
+    for (change, first) in [
+        ("UPDATE records SET outcome = 'denied' WHERE seq = 1700", 1700),
+        ("UPDATE records SET actor = 'somebody' WHERE seq = 0", 0),
+        ("UPDATE records SET offset = offset + 1 WHERE seq = 2400", 2400),
+        ("DELETE FROM records WHERE operation = 'epoch'", 0),
+        ("DELETE FROM records WHERE seq = 1000", 1000),
+        ("UPDATE records SET operation = 'epoch' WHERE seq = 7", 7),
+        ("UPDATE records SET seq = 9000 WHERE seq = 2499", 2499),
+        (
+            "INSERT INTO records SELECT 2500, time_ms, actor, account, operation, outcome, instrument, \
+          client_order_id, segment, offset, length FROM records WHERE seq = 5",
+            2500,
+        ),
+    ] {
+        remake();
+        let changed = rusqlite::Connection::open(&path).expect("opens").execute(change, []).expect("SQL");
+        assert!(changed > 0, "{change}");
+        assert_eq!(judged(dir.path(), 2400), (true, IndexState::Differs(first), true), "{change}");
+    }
+    remake();
+    drop(fs::remove_file(dir.path().join("index.sqlite-wal")));
+    fs::write(&path, "this is no database, but it is long enough to be taken for one".repeat(100))
+        .expect("writes");
+    let (intact, state, proved) = judged(dir.path(), 2400);
+    assert!(intact && proved && matches!(state, IndexState::Unreadable(_)), "{state:?}");
 }

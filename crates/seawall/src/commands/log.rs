@@ -1,5 +1,7 @@
 //! `seawall log`: show, follow, verify and prove records. Works on the files alone.
 
+mod tail;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,13 +9,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use journal::{Filter, Folder, Index};
+use journal::{Checked, Filter, Folder, Index, IndexState};
 use serde_json::{Value, json};
 use transparency::{Body, Bundle, LogKey, Options as VerifyOptions, Outcome, SourceRecord};
 
 use crate::commands::say;
 use crate::layout::{Layout, read_text};
 use crate::up::OrderLine;
+use tail::Tail;
 
 /// Longest proof file, in bytes.
 const MAX_PROOF: u64 = 1024 * 1024;
@@ -145,28 +148,23 @@ fn rendered(index: u64, record: &SourceRecord) -> anyhow::Result<Value> {
 }
 
 fn tail(log: &Path, options: &TailOptions) -> anyhow::Result<ExitCode> {
-    let folder = Folder::open_read_only(log)?;
-    let index = Index::open_read_only(&log.join("index.sqlite"))?;
-    let mut filter =
+    let filter =
         Filter { actor: options.actor.clone(), outcome: options.outcome.clone(), ..Filter::default() };
-    let mut entries = index.tail(&filter, options.count.clamp(1, 10_000))?;
+    let mut tail = Tail::open(log, filter)?;
+    let mut found = tail.last(options.count.clamp(1, 10_000))?;
     loop {
-        for entry in &entries {
-            let located = folder.record(entry.sequence, Some(entry.location))?;
+        for (index, record) in &found {
             if options.json {
-                say(rendered(entry.sequence, &located.record)?);
+                say(rendered(*index, record)?);
             } else {
-                say(line_of(entry.sequence, &located.record)?);
+                say(line_of(*index, record)?);
             }
         }
         if !options.follow {
             return Ok(ExitCode::SUCCESS);
         }
-        if let Some(last) = entries.last() {
-            filter.from = Some(last.sequence + 1);
-        }
         std::thread::sleep(Duration::from_millis(200));
-        entries = index.list(&filter, 1000)?;
+        found = tail.news()?;
     }
 }
 
@@ -287,11 +285,21 @@ fn verify(log: &Path, key: Option<&str>, earlier: Option<&Path>, as_json: bool) 
     let key = key.map(parse_key).transpose()?;
     let earlier = earlier.map(read_text).transpose()?;
     let pinned = key.is_some();
-    let report = transparency::verify(&Folder::open_read_only(log)?, &options(key, earlier));
-    let fault = report.fault.as_ref().map(ToString::to_string);
+    let folder = Folder::open_read_only(log)?;
+    let checked = Checked::new(&folder);
+    let report = transparency::verify(&checked, &options(key, earlier));
+    let index = checked.state();
+    let fault = report.fault.as_ref().map(ToString::to_string).or(match index {
+        IndexState::Differs(first) => Some(format!(
+            "the records are right, but the search index differs at record {first}; make it anew with `seawall log rebuild`"
+        )),
+        IndexState::Missing | IndexState::Unreadable(_) | IndexState::Agrees(_) => None,
+    });
+    let index = index_in_words(&index);
     if as_json {
         say(json!({
-            "verified": report.is_intact(),
+            "verified": fault.is_none(),
+            "index": index,
             "records": report.records,
             "covered": report.covered,
             "epochs": report.epochs,
@@ -320,6 +328,7 @@ fn verify(log: &Path, key: Option<&str>, earlier: Option<&Path>, as_json: bool) 
         if report.regression_count > 0 {
             say(format!("clock       went back {} times", report.regression_count));
         }
+        say(format!("index       {index}"));
         if let Some(key) = &report.log_key {
             let word = if pinned { "as expected" } else { "the folder's own word; pin it with --key" };
             say(format!("log key     {key} ({word})"));
@@ -330,6 +339,18 @@ fn verify(log: &Path, key: Option<&str>, earlier: Option<&Path>, as_json: bool) 
         }
     }
     Ok(if fault.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The search index is derived: a log without one is whole, one that says otherwise misleads.
+fn index_in_words(state: &IndexState) -> String {
+    match state {
+        IndexState::Missing => "missing; make it anew with `seawall log rebuild`".into(),
+        IndexState::Unreadable(why) => {
+            format!("cannot be read ({why}); make it anew with `seawall log rebuild`")
+        }
+        IndexState::Agrees(rows) => format!("agrees in {rows} rows"),
+        IndexState::Differs(first) => format!("differs at record {first}"),
+    }
 }
 
 fn prove(log: &Path, index: u64, output: Option<&Path>) -> anyhow::Result<ExitCode> {

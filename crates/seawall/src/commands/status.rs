@@ -66,6 +66,7 @@ fn to_json(
         "trading_state": vault.map(|vault| {
             vault.states.iter().map(|(account, state)| (account.to_string(), json!(state))).collect::<serde_json::Map<_, _>>()
         }),
+        "sign_connections": vault.map(|vault| &vault.sign_socket),
         "lease": vault.map(|vault| &vault.lease),
         "policy_file": policy_file(installation),
         "policy_hash": vault.map(|vault| &vault.policy_hash),
@@ -121,6 +122,9 @@ fn print(
     let Some(vault) = vault else {
         return say("the vault does not answer: nothing is signed");
     };
+    let sign = vault.sign_socket;
+    let full = if sign.is_full() { "; FULL, new callers are turned away" } else { "" };
+    say(format!("            {} of {} connections, {} refused{full}", sign.open, sign.most, sign.refused));
     say(format!("isolation   {}", vault.isolation));
     for (account, state) in &vault.states {
         say(format!("trading     account {account} is {state}"));

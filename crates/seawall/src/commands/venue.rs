@@ -31,6 +31,10 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
             serde_json::from_str(&read_text(file)?).with_context(|| format!("{}", file.display()))?;
         let list = document.get("vectors").and_then(Value::as_array);
         let list = list.with_context(|| format!("{} has no list `vectors`", file.display()))?;
+        if list.is_empty() {
+            failed += 1;
+            say(format!("{}: FAILED it holds no vector", file.display()));
+        }
         for vector in list {
             let id = vector.get("id").and_then(Value::as_str).unwrap_or("(no id)");
             match vectors::check(vector) {

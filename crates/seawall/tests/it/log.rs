@@ -28,6 +28,19 @@ fn records_are_shown_verified_and_proved() {
     assert_eq!(tail.lines().count(), 3, "{tail}");
     assert!(tail.lines().last().expect("a line").contains("denied"), "{tail}");
 
+    // Without its index, and with one that lies.
+    let index = |name: &str| installation.path(&format!("log/index.sqlite{name}"));
+    for name in ["-wal", "-shm"] {
+        drop(std::fs::remove_file(index(name)));
+    }
+    std::fs::rename(index(""), index(".kept")).expect("it was there");
+    assert_eq!(installation.ok(&["log", "tail", "-n", "3"]), tail, "read from the segments");
+    assert!(installation.verify()["index"].as_str().expect("text").contains("missing"));
+    let denied = installation.ok(&["log", "tail", "--outcome", "denied"]);
+    assert!(denied.lines().count() == 1 && denied.contains("mine"), "{denied}");
+    std::fs::rename(index(".kept"), index("")).expect("it was moved");
+    assert!(installation.verify()["index"].as_str().expect("text").contains("agrees"));
+
     // A copy on another machine: nothing of the installation is needed.
     let elsewhere = Installation::new();
     copy(&installation.path("log"), &elsewhere.path("copied"));
@@ -53,6 +66,20 @@ fn records_are_shown_verified_and_proved() {
         elsewhere.fails(&["log", "verify-proof", &file]);
     }
     installation.fails(&["log", "prove", &size.to_string()]);
+}
+
+#[test]
+fn the_tail_shows_what_was_just_done() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    for turn in 0..8 {
+        let why = format!("turn {turn}");
+        installation.ok(&["halt", "--why", &why]);
+        let tail = installation.ok(&["log", "tail", "-n", "1"]);
+        assert!(tail.contains(&why), "{tail}");
+        installation.ok(&["resume", "--why", &why]);
+    }
+    up.end(Signal::TERM);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod explain;
 mod log;
 mod operators;
 mod secrets;
+mod sign_socket;
 mod supervision;
 mod support;
 mod up;

@@ -1,10 +1,12 @@
 //! The offline verifier: intact logs pass, and each kind of damage is found at its first record.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
 use transparency::{
-    Body, Bundle, BundleError, Epoch, Fault, Leaf, LeafError, LogKey, Options, Place, Reason, Report,
-    SourceRecord, Tile, verify, verify_proof,
+    Body, Bundle, BundleError, Epoch, Fault, Leaf, LeafError, LogKey, LogSource, Options, Place, Reason,
+    Report, SourceRecord, Tile, verify, verify_proof,
 };
 
 use crate::support::{Key, MemoryLog, Writer};
@@ -28,6 +30,83 @@ fn an_intact_log_passes() {
     assert_eq!(report.fault, None);
     assert_eq!((report.records, report.leaves, report.covered, report.uncovered()), (700, 700, 600, 100));
     assert_eq!((report.epochs, report.adopted, report.regression_count), (1, 0, 0));
+}
+
+/// A log whose writer goes on: with each step of whoever reads it another checkpoint comes, and the
+/// unfinished tiles of all but the last `kept` are removed.
+struct Growing {
+    writer: Writer,
+    /// Checkpoints still to come, the current one first.
+    sizes: RefCell<VecDeque<u64>>,
+    kept: usize,
+    old: RefCell<VecDeque<MemoryLog>>,
+}
+
+impl Growing {
+    fn new(sizes: &[u64], kept: usize) -> Self {
+        let writer = Writer::filled(*sizes.last().expect("a size") as usize);
+        let old = RefCell::new([writer.log(sizes[0])].into());
+        Self { writer, sizes: RefCell::new(sizes[1..].iter().copied().collect()), kept, old }
+    }
+
+    fn publish(&self) {
+        let Some(size) = self.sizes.borrow_mut().pop_front() else { return };
+        let mut old = self.old.borrow_mut();
+        old.push_back(self.writer.log(size));
+        while old.len() > self.kept {
+            old.pop_front();
+        }
+    }
+
+    fn now(&self) -> MemoryLog {
+        self.old.borrow().back().expect("a checkpoint").clone()
+    }
+}
+
+impl LogSource for Growing {
+    type Error = std::convert::Infallible;
+
+    fn log_key(&self) -> Result<String, Self::Error> {
+        Ok(self.now().key)
+    }
+
+    fn checkpoint(&self) -> Result<String, Self::Error> {
+        let note = self.now().checkpoint;
+        self.publish();
+        Ok(note)
+    }
+
+    fn records(&self) -> Result<impl Iterator<Item = Result<SourceRecord, Self::Error>>, Self::Error> {
+        Ok(self.writer.records.iter().cloned().map(|record| {
+            self.publish();
+            Ok(record)
+        }))
+    }
+
+    fn tile(&self, tile: Tile) -> Result<Option<Vec<u8>>, Self::Error> {
+        let found = self.old.borrow().iter().find_map(|log| log.tiles.get(&tile).cloned());
+        Ok(found)
+    }
+}
+
+#[test]
+fn a_log_that_is_being_written_passes() {
+    for kept in [1, 2] {
+        let sizes = [290, 295, 300, 310, 400, 520, 530, 600];
+        let log = Growing::new(&sizes, kept);
+        let report = verify(&log, &Options::default());
+        assert_eq!(report.fault, None, "{kept} checkpoints' tiles are kept");
+        assert!(sizes.contains(&report.covered), "{}", report.covered);
+        assert!(log.sizes.borrow().is_empty(), "the log went on meanwhile");
+    }
+}
+
+#[test]
+fn a_missing_tile_of_a_log_at_rest_is_a_fault() {
+    let mut log = Writer::filled(300).log(300);
+    let unfinished = Tile { level: 0, index: 1, width: 44 };
+    log.tiles.remove(&unfinished).expect("it was there");
+    assert_eq!(fault(&log), Fault { place: Place::Tile(unfinished, 256), reason: Reason::Tile });
 }
 
 #[test]

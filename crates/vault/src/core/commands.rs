@@ -1,7 +1,8 @@
 //! What operators ask: status, the trading state, another policy and its keys.
 
 use policy::State;
-use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus};
+use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus, SocketUse};
+use protocol::object::Object;
 use protocol::sign::{ErrorCode, ErrorText};
 use trading::{AccountName, TradingState};
 
@@ -19,7 +20,7 @@ impl Core {
         out: &mut Vec<Output>,
     ) {
         let command = match serde_json::from_slice(line) {
-            Ok(command) => command,
+            Ok(Object(command)) => command,
             Err(error) => return self.refuse_command(from, ErrorCode::Malformed, error.to_string(), out),
         };
         let event = match command {
@@ -113,6 +114,7 @@ impl Core {
             next_index: self.recorder.next_index(),
             durable: self.durable,
             journal_connected: false,
+            sign_socket: SocketUse::default(),
             latency_us: [0; 3],
         }
     }

@@ -137,8 +137,7 @@ pub(crate) fn split(surface: Surface, text: &str) -> Result<Option<(Presented, C
     if text.len() > MAX_BODY {
         return Err(malformed("frame", "is too long"));
     }
-    let frame =
-        json::parse(text).map_err(|_| malformed("frame", "is not strict JSON without duplicate keys"))?;
+    let frame = json::parse(text).map_err(|error| Malformed::json("frame", error))?;
     let Value::Object(members) = &frame else { return Err(malformed("frame", "is not an object")) };
     if let Some((key, _)) = members.iter().find(|(key, _)| !matches!(&**key, "id" | "method" | "params")) {
         return Err(malformed(key, "is not a member of a call"));
@@ -171,7 +170,7 @@ pub(crate) fn split(surface: Surface, text: &str) -> Result<Option<(Presented, C
     let number = |name: &str| find(name).and_then(Value::as_text);
     let call = Call {
         surface,
-        id: frame.get("id").map(id_text),
+        id: frame.get("id").map(json::id_text),
         method: method.to_string(),
         sent_at: number("timestamp").and_then(read_timestamp),
         recv_window_ms: number("recvWindow").and_then(read_whole),
@@ -192,18 +191,6 @@ fn present(
     let (algorithm, bytes) =
         Algorithm::read_signature(text).ok_or(malformed("signature", "is neither hexadecimal nor base64"))?;
     Ok(Presented { api_key, signature: Some(bytes), algorithm: Some(algorithm) })
-}
-
-fn id_text(value: &Value<'_>) -> String {
-    match value {
-        Value::Number(text) => (*text).to_owned(),
-        Value::Text(text) => {
-            let mut out = String::new();
-            json::write_string(&mut out, text);
-            out
-        }
-        _ => "null".to_owned(),
-    }
 }
 
 /// Empties the two values, and says where they were.

@@ -48,31 +48,18 @@ fn member<'v, 'a>(frame: &'v Value<'a>, name: &str) -> Option<&'v Value<'a>> {
     frame.get(name)
 }
 
-fn json_text(value: &Value<'_>) -> String {
-    match value {
-        Value::Number(text) => (*text).to_owned(),
-        Value::Text(text) => {
-            let mut out = String::new();
-            json::write_string(&mut out, text);
-            out
-        }
-        _ => "null".to_owned(),
-    }
-}
-
 /// Reads a message on a connection for `channel`.
 pub(crate) fn split(channel: StreamChannel, text: &str) -> Result<Read, Malformed> {
     if text.len() > MAX_BODY {
         return Err(Malformed::new("message", "is too long"));
     }
-    let frame = json::parse(text)
-        .map_err(|_| Malformed::new("message", "is not strict JSON without duplicate keys"))?;
+    let frame = json::parse(text).map_err(|error| Malformed::json("message", error))?;
     let Value::Object(members) = &frame else { return Err(Malformed::new("message", "is not an object")) };
     let known = ["req_id", "reqId", "op", "args", "header"];
     if let Some((key, _)) = members.iter().find(|(key, _)| !known.contains(&&**key)) {
         return Err(Malformed::new(key.clone(), "is not a member of a message"));
     }
-    let id = member(&frame, "reqId").or_else(|| member(&frame, "req_id")).map(json_text);
+    let id = member(&frame, "reqId").or_else(|| member(&frame, "req_id")).map(json::id_text);
     let Some(Value::Text(operation)) = member(&frame, "op") else {
         return Err(Malformed::new("op", "is missing or no text"));
     };

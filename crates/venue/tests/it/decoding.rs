@@ -353,3 +353,19 @@ fn public_data_and_extras_are_recognised() {
     assert_eq!(extras(&order)[0].value, "x-TKT5PX2F1");
     assert_eq!(extras(&bybit("POST /v5/order/create", "{}"))[0].value, "CCXT");
 }
+
+#[test]
+fn a_read_may_have_any_plain_parameter_but_none_that_acts() {
+    // docs/decisions/0008: the parameters of reads change often and change nothing.
+    decode(&bybit("GET /v5/order/realtime", "category=linear&symbol=BTCUSDT&newlyAdded=1")).expect("a read");
+    decode(&binance("GET /api/v3/openOrders", "symbol=BTCUSDT&newlyAdded=1")).expect("a read");
+    for acting in ["qty", "orderType", "amount", "address", "fromAccountType", "buyLeverage", "stopLoss"] {
+        assert_eq!(refused(&bybit("GET /v5/order/realtime", &format!("category=linear&{acting}=1"))), acting);
+    }
+    for acting in ["side", "quantity", "amount", "address", "leverage", "batchOrders"] {
+        assert_eq!(
+            refused(&binance("GET /api/v3/openOrders", &format!("symbol=BTCUSDT&{acting}=1"))),
+            acting
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use trading::{Intent, StreamChannel, Timestamp};
 use venue::{
     Algorithm, Harmless, Spelling, Stream, StreamMessage, Surface, Unsigned, attach, bybit_login, decode,
-    extras, signing_input, split_message,
+    extras, names_of, signing_input, split_message,
 };
 
 const SPOT: Stream = Stream::BinanceApi(Surface::Spot);
@@ -162,4 +162,39 @@ fn broker_ids_are_found_in_frames_as_in_requests() {
     assert_eq!(names(&place("mine-1")), [""; 0]);
     let text = r#"{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1772600061460","Referer":"CCXT"},"op":"order.cancel","args":[{"category":"linear","symbol":"B","orderId":"5"}]}"#;
     assert_eq!(names(&request(Stream::BybitTrade, text)), ["Referer=CCXT"]);
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_named_and_the_message_still_has_its_id() {
+    for (stream, text, key, id, operation) in [
+        (
+            Stream::BybitTrade,
+            r#"{"reqId":"r-7","header":{"X-BAPI-TIMESTAMP":"1"},"op":"order.create","args":[{"symbol":"A","symbol":"B"}]}"#,
+            "symbol",
+            Some(r#""r-7""#),
+            "order.create",
+        ),
+        (Stream::BybitPrivate, r#"{"req_id":"a","op":"auth","op":"ping"}"#, "op", Some(r#""a""#), ""),
+        (
+            Stream::BybitTrade,
+            r#"{"reqId":"a","reqId":"b","op":"order.create"}"#,
+            "reqId",
+            None,
+            "order.create",
+        ),
+        (
+            Stream::BinanceApi(Surface::Spot),
+            r#"{"id":5,"method":"order.place","params":{"symbol":"A","side":"BUY","symbol":"B"}}"#,
+            "symbol",
+            Some("5"),
+            "order.place",
+        ),
+        (Stream::BinanceApi(Surface::Spot), "{", "frame", None, ""),
+        (Stream::BybitTrade, "[1,", "message", None, ""),
+    ] {
+        let error = split_message(stream, text).expect_err(text);
+        assert_eq!(error.field(), key, "{text}: {error}");
+        let (own_id, own_operation) = names_of(stream, text);
+        assert_eq!((own_id.as_deref(), own_operation.as_str()), (id, operation), "{text}");
+    }
 }

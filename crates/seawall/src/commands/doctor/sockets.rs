@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::admin::{AdminCommand, AdminReply, VaultStatus};
+use protocol::admin::{AdminCommand, AdminReply, SocketUse, VaultStatus};
 use trading::Venue;
 
 use super::{Finding, Patient};
@@ -173,7 +173,7 @@ fn vault(patient: &Patient) -> Vec<Finding> {
     let log = patient.layout.process_logs().join("vault.log");
     match installation.ask_vault(&AdminCommand::Status) {
         Ok(AdminReply::Status(status)) => {
-            let mut findings = vec![journal_link(&status, &log)];
+            let mut findings = vec![journal_link(&status, &log), sign_socket(&status, patient)];
             findings.extend(policy_of(patient, &status));
             findings.extend(states(patient, &status));
             findings
@@ -206,6 +206,29 @@ fn journal_link(status: &VaultStatus, log: &Path) -> Finding {
         "the vault has no journal: nothing is released",
         format!("read {}; the vault connects again by itself", log.with_file_name("journal.log").display()),
     )
+}
+
+/// Whether a bot that connects now is heard.
+fn sign_socket(status: &VaultStatus, patient: &Patient) -> Finding {
+    let SocketUse { open, most, refused } = status.sign_socket;
+    let socket = patient.layout.sign_socket();
+    if status.sign_socket.is_full() {
+        return Finding::fault(
+            "vault/sign-socket",
+            format!("the sign socket is full: {open} of {most} connections are open, {refused} were refused"),
+            format!("stop the bots that hold connections they do not use: lsof {}", socket.display()),
+        );
+    }
+    if refused > 0 {
+        return Finding::warn(
+            "vault/sign-socket",
+            format!(
+                "{open} of {most} connections are open now, but {refused} were refused while it was full"
+            ),
+            "keep one connection for many requests; replies come in order",
+        );
+    }
+    Finding::ok("vault/sign-socket", format!("{open} of {most} connections"))
 }
 
 /// The vault must run under the policy of the store on disk.

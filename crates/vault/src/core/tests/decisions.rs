@@ -63,6 +63,23 @@ fn nothing_a_client_sends_stops_the_vault() {
 }
 
 #[test]
+fn a_frame_that_cannot_be_read_is_denied_by_the_name_of_the_field() {
+    let mut bench = Bench::new();
+    let text = r#"{"reqId":"r","header":{},"op":"order.create","args":[{"symbol":"A","symbol":"B"}]}"#;
+    let question = serde_json::json!({
+        "bot": "demo", "account": "main", "frame": { "path": "/v5/trade", "text": text },
+    });
+    bench.gateway(&question.to_string());
+    let reply = bench.sync().remove(0);
+    assert_eq!(codes(&reply), ["not_decoded"]);
+    assert_eq!(reply["denials"][0]["text"], "`symbol` is there twice");
+    assert_eq!(
+        (bench.last_body().actor.as_str(), bench.last_body().account.as_deref()),
+        ("demo", Some("main"))
+    );
+}
+
+#[test]
 fn a_batch_with_one_bad_leg_is_denied_whole() {
     let mut bench = Bench::new();
     let leg = |qty: &str| {
@@ -82,38 +99,126 @@ fn a_batch_with_one_bad_leg_is_denied_whole() {
 }
 
 #[test]
-fn who_may_not_ask_is_told_so_without_a_record() {
+fn who_is_not_known_and_what_is_no_object_has_no_record() {
     let mut bench = Bench::new();
-    let forbidden = [
-        (UID, limit("0.001", "60000", r#","account":"nowhere""#), "not in the policy"),
-        (UID, limit("0.001", "60000", r#","bot":"other""#), "may not speak"),
+    let errors = [
         (4242, small(), "may speak for no bot"),
-        (UID, limit("0.001", "60000", r#","venue":"binance""#), "no account here"),
-        (
-            UID,
-            r#"{"bot":"demo","http":{"method":"GET","target":"/","headers":[],"body":""}}"#.into(),
-            "gateway",
-        ),
-        (
-            UID,
-            r#"{"bot":"demo","report":{"account":"main","order_number":0,"event":"closed"}}"#.into(),
-            "exactly one",
-        ),
-        (UID, r#"{"bot":"demo","marks":[]}"#.into(), "exactly one"),
-        (UID, "{}".into(), "exactly one"),
+        (4242, "{}".into(), "may speak for no bot"),
+        (4242, r#"{"id":1,"bot":"demo","bot":"demo"}"#.into(), "may speak for no bot"),
+        (4242, r#"{"bot":"demo","place":5}"#.into(), "may speak for no bot"),
         (UID, "nonsense".into(), "expected"),
+        (UID, r#"["demo"]"#.into(), "one JSON object"),
+        (UID, r#"{"bot":"demo""#.into(), "EOF"),
     ];
-    for (uid, line, part) in forbidden {
+    for (uid, line, part) in errors {
         let caller = Caller::Direct { uid };
         bench.step(Input::Line { from: 1, caller, line: line.as_bytes(), salt: [0; 16] });
         let reply = bench.take().remove(0);
         assert_eq!(reply["status"], "error", "{line}");
         assert!(reply.to_string().contains(part), "{part} is not in {reply}");
     }
+    bench.step(Input::TooLong { from: 1 });
+    let reply = bench.take().remove(0);
+    assert_eq!(reply["error"]["message"], "a line is longer than 65536 bytes", "{reply}");
     assert!(bench.log.is_empty());
+}
+
+#[test]
+fn whatever_a_known_caller_gets_wrong_is_denied_and_recorded() {
+    let mut bench = Bench::new();
+    let spot = |more: &str| format!(r#"{{"bot":"other","account":"spot",{more}}}"#);
+    let refused = [
+        // Who and for which account.
+        (UID, limit("0.001", "60000", r#","account":"nowhere""#), "forbidden", "not in the policy"),
+        (UID, limit("0.001", "60000", r#","bot":"other""#), "forbidden", "may not speak"),
+        (UID, limit("0.001", "60000", r#","venue":"binance""#), "forbidden", "no account here"),
+        (UID, limit("0.001", "60000", r#","account":"main","venue":"binance""#), "forbidden", "is on bybit"),
+        (1001, small(), "not_decoded", "several accounts"),
+        (
+            UID,
+            r#"{"bot":"demo","http":{"method":"GET","target":"/","headers":[],"body":""}}"#.into(),
+            "forbidden",
+            "gateway",
+        ),
+        (UID, r#"{"open_orders":"bybit:linear:BTCUSDT"}"#.into(), "forbidden", "gateway"),
+        // What.
+        (
+            UID,
+            r#"{"bot":"demo","report":{"account":"main","order_number":0,"event":"closed"}}"#.into(),
+            "not_decoded",
+            "exactly one",
+        ),
+        (UID, r#"{"bot":"demo","marks":[]}"#.into(), "not_decoded", "exactly one"),
+        (UID, "{}".into(), "not_decoded", "exactly one"),
+        (UID, r#"{"bott":"demo"}"#.into(), "not_decoded", "bott"),
+        (UID, r#"{"bot":"demo","bot":"demo"}"#.into(), "not_decoded", "duplicate field `bot`"),
+        (UID, format!(r#"{{"id":"{}"}}"#, "x".repeat(200)), "not_decoded", "`id` is longer"),
+        (UID, limit("much", "60000", ""), "not_decoded", "much"),
+        (
+            UID,
+            limit("0.001", "60000", "").replace(r#""side""#, r#""colour":1,"side""#),
+            "not_decoded",
+            "colour",
+        ),
+        (
+            UID,
+            limit("0.001", "60000", "").replace(r#""price""#, r#""side":"buy","price""#),
+            "not_decoded",
+            "side",
+        ),
+        (UID, small().replace(r#","price":"60000""#, ""), "not_decoded", "`price` is missing"),
+        (UID, r#"{"place":["linear","BTCUSDT","buy","limit"]}"#.into(), "not_decoded", "object"),
+        (UID, r#"{"order":{"category":"linear","symbol":"A","symbol":"B"}}"#.into(), "not_decoded", "symbol"),
+        (
+            1001,
+            spot(r#""order":{"symbol":"BTCUSDT","side":"BUY","signature":"ab"}"#),
+            "not_decoded",
+            "signature",
+        ),
+        (
+            1001,
+            spot(
+                r#""amend":{"market":"spot","symbol":"BTCUSDT","client_order_id":"a","quantity":"1","price":"5"}"#,
+            ),
+            "not_decoded",
+            "price",
+        ),
+    ];
+    let count = refused.len();
+    for (at, (uid, line, code, part)) in refused.into_iter().enumerate() {
+        let caller = Caller::Direct { uid };
+        bench.step(Input::Line { from: 1, caller, line: line.as_bytes(), salt: [0; 16] });
+        let reply = bench.sync().remove(0);
+        assert_eq!(codes(&reply), [code], "{line}: {reply}");
+        assert!(reply["denials"][0]["text"].as_str().expect("text").contains(part), "{line}: {reply}");
+        assert_eq!(reply["record"]["index"], at, "{reply}");
+        assert_eq!(reply["record"]["leaf"].as_str().expect("a leaf").len(), 64, "{reply}");
+        let Outcome::Denied(recorded) = bench.last_body().outcome else { panic!("recorded as denied") };
+        assert_eq!(recorded[0].code, code);
+    }
+    assert_eq!(bench.log.len(), count);
+    assert!(!bench.core.states.contains_key(&name("nowhere")), "a name in a line makes no counters");
+    for (body, detail) in &bench.log {
+        let body = Body::decode(body).expect("a body");
+        crate::detail::past(&body, detail).expect("the log reads back");
+    }
+    assert_eq!(bench.ask(&small())["status"], "approved");
     // Another bot's account is named by the policy, so this is a decision, and is recorded.
     let foreign = r#"{"account":"spot","place":{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"60000"}}"#;
     assert!(codes(&bench.ask(foreign)).contains(&"account_not_allowed"));
+}
+
+#[test]
+fn a_bot_left_out_is_the_only_one_that_fits_the_line() {
+    let mut bench = Bench::with(Durability::Disk, &[("uids = [\"1001\"]", "uids = [\"1000\", \"1001\"]")]);
+    let spot = r#"{"venue":"binance","place":{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"60000"}}"#;
+    assert_eq!(bench.ask(spot)["status"], "approved");
+    assert_eq!(bench.last_body().actor, "other");
+    let reply = bench.ask(&small());
+    assert_eq!(codes(&reply), ["not_decoded"]);
+    assert!(reply["denials"][0]["text"].as_str().expect("text").contains("several bots"), "{reply}");
+    assert_eq!((bench.last_body().actor.as_str(), bench.last_body().account), ("uid:1000", None));
+    assert_eq!(bench.ask(&limit("0.001", "60000", r#","bot":"demo""#))["status"], "approved");
 }
 
 #[test]

@@ -70,7 +70,11 @@ fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
                 r#"{{"amend":{{"market":"linear","symbol":"BTCUSDT","client_order_id":"id-{id}","quantity":"0.{quantity:03}"}}}}"#
             ),
         ),
-        Event::Nonsense => bench.bot(1, r#"{"order":{"symbol":"BTCUSDT","out":1}}"#),
+        Event::Nonsense => {
+            bench.bot(1, r#"{"order":{"symbol":"BTCUSDT","out":1}}"#);
+            bench.bot(1, r#"{"place":{"market":"linear"}}"#);
+            bench.bot(1, r#"{"bot":"other","place":5}"#);
+        }
         Event::State { state, only_main } => {
             let account = only_main.then_some("main");
             let command = serde_json::json!({
