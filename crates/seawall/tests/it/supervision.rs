@@ -47,6 +47,24 @@ fn the_paper_venue_may_die() {
 }
 
 #[test]
+fn a_paper_venue_that_starts_again_gives_no_order_id_twice() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        bot.trades();
+        let reply = bot.order().expect("a reply");
+        let id = reply["result"]["orderId"].as_str().unwrap_or_else(|| panic!("{reply}"));
+        assert!(ids.insert(id.to_owned()), "{id} was given before: {ids:?}");
+        let paper = up.processes()["paper"];
+        signal(paper, Signal::KILL);
+        up.wait_for_restart("paper", paper);
+    }
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+}
+
+#[test]
 fn a_process_that_dies_again_and_again_is_given_longer_pauses() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);

@@ -35,6 +35,18 @@ fn it_trades_sums_up_and_resumes() {
 }
 
 #[test]
+fn run_after_run_the_demo_is_denied_only_what_it_asks_for_in_jest() {
+    let installation = Installation::new();
+    for _ in 0..3 {
+        let summary = installation.up(&["--for", "4s"]).wait();
+        assert!(summary["approved"].as_u64() > summary["denied"].as_u64().map(|few| few * 5), "{summary}");
+    }
+    let log = installation.ok(&["log", "tail", "-n", "1000", "--outcome", "denied"]);
+    assert!(log.contains("exceeds"), "{log}");
+    assert!(!log.contains("open orders"), "orders of a venue that is gone count as open: {log}");
+}
+
+#[test]
 fn a_second_one_on_the_same_folder_is_refused_with_the_pid() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
