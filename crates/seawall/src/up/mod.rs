@@ -7,6 +7,7 @@ mod screen;
 pub mod stack;
 mod summary;
 pub mod supervisor;
+mod tally;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -69,14 +70,13 @@ pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
     let mut stack = Stack::prepare(installation, options.no_demo)?;
-    let first_record = stack.log_size_on_disk();
     stack.start(&|| !stop.load(Ordering::Relaxed))?;
     let mut view = view(options);
     let shown = attend(&mut stack, view.as_mut(), options.run_for, &stop);
     drop(view);
     stack.stop();
     shown?;
-    let summary = Summary::of(&stack, first_record)?;
+    let summary = Summary::of(&mut stack)?;
     if options.json {
         crate::commands::say(serde_json::to_string(&summary)?);
     } else {

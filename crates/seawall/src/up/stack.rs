@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway::{Bases, StandIn};
@@ -29,11 +29,14 @@ use crate::up::addresses::{Addresses, ProcessState};
 use crate::up::demo::DemoBot;
 use crate::up::screen::Picture;
 use crate::up::supervisor::{Health, Process, Recipe};
+use crate::up::tally::Tally;
 
 /// Decisions shown at once.
 const SHOWN_ORDERS: usize = 40;
 /// Longest wait for the vault's status while the processes need looking after.
 const STATUS_LIMIT: Duration = Duration::from_millis(250);
+/// Longest wait for what the vault has approved to leave, at the stop.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
 /// Name of the demonstration bot and of the account it trades.
 const DEMO: &str = "demo";
@@ -70,8 +73,11 @@ pub struct Stack {
     addresses: Addresses,
     sockets: Arc<VaultSockets>,
     status: Option<VaultStatus>,
-    /// Released and rejected counts of vaults that are gone, so that restarts lose none.
-    carried: [u64; 2],
+    /// Records in the log before anything ran.
+    first_record: u64,
+    tally: Tally,
+    /// Orders rejected by the venue that vaults which are gone have heard of.
+    carried_rejected: u64,
 }
 
 impl Stack {
@@ -93,6 +99,7 @@ impl Stack {
         ensure_paper_keys(&installation)?;
         drop(changing);
         let sockets = Arc::new(VaultSockets::bind(&installation)?);
+        let first_record = crate::commands::log::size(&installation.layout.log()).unwrap_or(0);
         Ok(Self {
             installation,
             processes: Vec::new(),
@@ -103,7 +110,9 @@ impl Stack {
             addresses: Addresses::default(),
             sockets,
             status: None,
-            carried: [0; 2],
+            first_record,
+            tally: Tally::starting_at(first_record),
+            carried_rejected: 0,
         })
     }
 
@@ -168,24 +177,46 @@ impl Stack {
             // The bot's thread ends after its current request; it holds nothing.
             drop(thread.join());
         }
-        self.refresh_status();
         while let Some(mut process) = self.processes.pop() {
+            if process.name() == "vault" && *process.health() == Health::Ready {
+                self.await_last_words();
+            }
             process.stop();
         }
         drop(std::fs::remove_file(self.installation.layout.addresses()));
     }
 
+    /// Takes the vault's last counts, once everything it approved has left. The gateway is stopped by
+    /// now; a bot at the sign socket or a journal that is stuck is not waited for for long.
+    fn await_last_words(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS_LIMIT;
+        loop {
+            self.ask_status();
+            let left = |status: &VaultStatus| {
+                status.released == status.approved || status.durable == status.next_index
+            };
+            let all_left = self.status.as_ref().is_some_and(left);
+            if all_left || Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Everything there is to see now.
     pub fn picture(&mut self) -> Picture {
         self.refresh_status();
+        if let Err(error) = self.tally.look(&self.installation.layout.log()) {
+            tracing::debug!(%error, "the log's index cannot be read now");
+        }
         let layout = &self.installation.layout;
         let status = self.status.as_ref();
         let [released, rejected] = self.totals();
         Picture {
             processes: self.process_states(),
             orders: crate::commands::log::latest_orders(&layout.log(), SHOWN_ORDERS).unwrap_or_default(),
-            approved: status.map_or(0, |status| status.approved),
-            denied: status.map_or(0, |status| status.denied),
+            approved: self.tally.approved(),
+            denied: self.tally.denied(),
             released,
             rejected,
             latency_us: self.latency_us(),
@@ -205,9 +236,9 @@ impl Stack {
 
     /// Signatures that left, and orders the venue rejected, in this run.
     pub fn totals(&self) -> [u64; 2] {
-        let [released, rejected] = self.carried;
-        let now = self.status.as_ref().map_or([0; 2], |status| [status.released, status.rejected]);
-        [released + now[0], rejected + now[1]]
+        let status = self.status.as_ref();
+        let released = self.tally.released(status.map(|status| (status.epoch, status.released)));
+        [released, self.carried_rejected + status.map_or(0, |status| status.rejected)]
     }
 
     /// p50, p99 and p99.9 as the present vault measured them.
@@ -215,9 +246,14 @@ impl Stack {
         self.status.as_ref().map_or([0; 3], |status| status.latency_us)
     }
 
-    /// Records in the log before anything runs.
-    pub fn log_size_on_disk(&self) -> u64 {
-        crate::commands::log::size(&self.installation.layout.log()).unwrap_or(0)
+    /// Records in the log before anything ran.
+    pub fn first_record(&self) -> u64 {
+        self.first_record
+    }
+
+    /// Counts the rest of the log, once everything is stopped.
+    pub fn finish_tally(&mut self) -> anyhow::Result<()> {
+        self.tally.finish(&self.installation.layout.log())
     }
 
     fn refresh_status(&mut self) {
@@ -226,11 +262,14 @@ impl Stack {
         if !self.processes.iter().any(is_ready) {
             return;
         }
+        self.ask_status();
+    }
+
+    fn ask_status(&mut self) {
         let asked = self.installation.tell_vault_within(&AdminCommand::Status, STATUS_LIMIT);
         let Ok(Some(AdminReply::Status(new))) = asked else { return };
         if let Some(old) = self.status.take().filter(|old| old.pid != new.pid) {
-            self.carried[0] += old.released;
-            self.carried[1] += old.rejected;
+            self.carried_rejected += old.rejected;
         }
         self.status = Some(new);
     }

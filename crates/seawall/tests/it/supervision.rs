@@ -22,6 +22,10 @@ fn survives(name: &str, times: usize) {
     assert_eq!(process.expect("it is there")["restarts"], times);
     let summary = up.end(Signal::TERM);
     assert_eq!(summary["verified"], true, "{summary}");
+    assert_eq!(
+        summary["released"], summary["approved"],
+        "what a dead process counted is not lost: {summary}"
+    );
     let verified = installation.verify();
     assert_eq!(verified["records"], verified["covered"], "the last checkpoint covers everything");
 }

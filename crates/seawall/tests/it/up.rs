@@ -47,6 +47,16 @@ fn run_after_run_the_demo_is_denied_only_what_it_asks_for_in_jest() {
 }
 
 #[test]
+fn one_that_stops_at_once_counts_what_left_while_it_stopped() {
+    let installation = Installation::new();
+    for _ in 0..3 {
+        let output = installation.ok(&["up", "--for", "0s", "--json"]);
+        let summary: serde_json::Value = serde_json::from_str(&output).expect("one JSON object");
+        assert_eq!(summary["released"], summary["approved"], "{summary}");
+    }
+}
+
+#[test]
 fn a_second_one_on_the_same_folder_is_refused_with_the_pid() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
