@@ -56,9 +56,11 @@ pub struct VenueConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemoConfig {
-    /// Whether `seawall up` runs it. It only ever trades on the paper venue.
+    /// Whether `seawall up` runs it. It only ever trades on the paper venue, and only the account
+    /// `demo`: the budgets of other accounts are not its to spend.
     pub enabled: bool,
-    /// Milliseconds between its orders.
+    /// Milliseconds between its orders. The default stays below the ten orders a second of the
+    /// account that `seawall up` makes for it.
     pub pace_ms: u64,
 }
 
@@ -70,7 +72,7 @@ impl Default for PaperConfig {
 
 impl Default for DemoConfig {
     fn default() -> Self {
-        Self { enabled: true, pace_ms: 100 }
+        Self { enabled: true, pace_ms: 125 }
     }
 }
 
@@ -114,7 +116,8 @@ impl Config {
     }
 }
 
-/// The commented file that `seawall init` writes; reads as [`Config::default`] with fixed ports.
+/// The commented file that `seawall init` writes; reads as [`Config::default`] with fixed ports and
+/// without the demonstration bot.
 pub const TEMPLATE: &str = r#"# Seawall: how this installation is wired. Limits are not here; they are in policy.toml.
 version = 1
 
@@ -138,10 +141,11 @@ listen = "127.0.0.1:7811"
 # [venues.bybit]
 # network = "testnet"
 
-# The demonstration grid bot; it only ever trades on the paper venue.
+# The demonstration grid bot. It only ever trades on the paper venue, and only a Bybit account named
+# demo: give the policy one before you enable it here.
 [demo]
-enabled = true
-pace_ms = 100
+enabled = false
+pace_ms = 125
 "#;
 
 #[cfg(test)]
@@ -149,12 +153,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_the_default_with_fixed_ports() {
+    fn the_template_is_the_default_with_fixed_ports_and_no_demo() {
         let mut read: Config = toml_edit::de::from_str(TEMPLATE).expect("the template is valid");
         for gateway in read.gateway.values_mut() {
             assert_ne!(gateway.listen.port(), 0);
             gateway.listen.set_port(0);
         }
+        assert!(!read.demo.enabled, "whoever wires an installation wants no other bot in it");
+        read.demo.enabled = true;
         assert_eq!(read, Config::default());
     }
 

@@ -41,7 +41,7 @@ const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 /// Name of the demonstration bot and of the account it trades.
 const DEMO: &str = "demo";
 /// What the demonstration bot may sign for in a day: more than it can at its default pace.
-const DEMO_BUDGET: &str = "10000000";
+const DEMO_BUDGET: &str = "100000000";
 
 /// A paper account's key, as the paper venue issued it. Worth nothing anywhere else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -407,19 +407,20 @@ fn embedded_policy() -> anyhow::Result<String> {
     Ok(document.to_string())
 }
 
-/// The demonstration bot's login on its own account, or where there is none, on the first Bybit account;
-/// `None` if the policy has neither.
+/// The demonstration bot's login on its own account; `None` if the policy has no such account.
 fn demo_login(installation: &Installation, policy: &Policy) -> anyhow::Result<Option<StandIn>> {
     let name = BotName::new(DEMO)?;
     let directory = installation.directory()?;
-    let own = |login: &&StandIn| login.bot == name && login.venue == Venue::Bybit;
+    let account = AccountName::new(DEMO)?;
+    if policy.account(&account).is_none_or(|own| own.venue() != Venue::Bybit) {
+        tracing::warn!("the demo bot does not run: the policy has no Bybit account named {DEMO}");
+        return Ok(None);
+    }
+    let own = |login: &&StandIn| login.bot == name && login.venue == Venue::Bybit && login.account == account;
     if let Some(login) = directory.stand_ins.iter().find(own) {
         return Ok(Some(login.clone()));
     }
-    let on_bybit = || policy.accounts().filter(|(_, account)| account.venue() == Venue::Bybit);
-    let own_account = on_bybit().find(|(account, _)| account.as_str() == DEMO);
-    let Some((account, _)) = own_account.or_else(|| on_bybit().next()) else { return Ok(None) };
-    bot::admit(installation, &name, Venue::Bybit, account).map(Some)
+    bot::admit(installation, &name, Venue::Bybit, &account).map(Some)
 }
 
 /// Gives each account on the paper venue a key there, and seals it, unless it has one.
@@ -637,7 +638,19 @@ mod tests {
         let policy = crate::installation::parse_policy(&text).expect("it is a policy");
         let names: Vec<&str> = policy.accounts().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["binance", "demo", "main"]);
-        let budgets = text.matches("10000000").count();
+        let budgets = text.matches(DEMO_BUDGET).count();
         assert_eq!(budgets, 2, "only the demo account has the large budgets");
+    }
+
+    #[test]
+    fn a_day_of_the_demo_bot_fits_its_budget_and_its_rate() {
+        let orders_per_day = 86_400_000 / crate::config::DemoConfig::default().pace_ms;
+        // 0.001 BTC an order, and no price of a generator that starts at 60,000 reaches 120,000.
+        let most = orders_per_day * 120;
+        assert!(most < DEMO_BUDGET.parse().expect("a number"), "{most}");
+        let text = embedded_policy().expect("it is a policy");
+        let document: toml_edit::DocumentMut = text.parse().expect("it is TOML");
+        let rate = document["accounts"][DEMO]["new_orders_per_second"].as_integer().expect("a rate");
+        assert!(1000 < rate.unsigned_abs() * crate::config::DemoConfig::default().pace_ms, "{rate}");
     }
 }
