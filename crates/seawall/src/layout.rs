@@ -30,6 +30,11 @@ impl Layout {
         Ok(Self { data, run })
     }
 
+    /// Whether this is the folder that is taken when none is named.
+    pub fn is_default(&self) -> bool {
+        default_data_dir().and_then(|path| std::path::absolute(path).ok()).as_deref() == Some(&self.data)
+    }
+
     /// Makes the folders that are missing, readable by the owner alone.
     pub fn create(&self) -> anyhow::Result<()> {
         for path in [&self.data, &self.run, &self.keys_dir(), &self.process_logs()] {
@@ -135,8 +140,9 @@ fn check_private_dir(path: &Path) -> anyhow::Result<()> {
     );
     anyhow::ensure!(
         found.mode() & 0o022 == 0,
-        "{} may be changed by other users; chmod 0700 {0}",
-        path.display()
+        "{} may be changed by other users; chmod 0700 {}",
+        path.display(),
+        crate::typed::quoted(path)
     );
     Ok(())
 }

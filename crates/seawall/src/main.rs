@@ -9,6 +9,7 @@ mod descriptor;
 mod installation;
 mod layout;
 mod process;
+mod typed;
 mod up;
 
 use std::path::PathBuf;

@@ -362,12 +362,8 @@ fn state_text(status: &VaultStatus) -> String {
 }
 
 fn next_commands(layout: &Layout) -> [String; 3] {
-    let data = layout.data().display();
-    [
-        format!("seawall --data-dir {data} log verify"),
-        format!("seawall --data-dir {data} halt --why \"just trying\""),
-        format!("seawall --data-dir {data} bot add mybot --venue bybit --account main"),
-    ]
+    ["log verify", "halt --why \"just trying\"", "bot add mybot --venue bybit --account main"]
+        .map(|words| crate::typed::command(layout, words))
 }
 
 /// Size and start of the root of the last checkpoint.

@@ -73,6 +73,29 @@ fn after_init_nothing_trades_but_the_operators_bots() {
 }
 
 #[test]
+fn the_next_commands_work_as_they_are_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("it's a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .arg("--data-dir")
+        .arg(&data)
+        .args(["up", "--for", "1s"])
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let tries: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("try: ")).collect();
+    assert_eq!(tries.len(), 3, "{said}");
+    for (number, command) in tries.iter().enumerate() {
+        let output = std::process::Command::new("sh").args(["-c", command]).output().expect("sh runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Only the vault can halt, and it has stopped by now.
+        let fits = if number == 1 { said.contains("nothing runs") } else { output.status.success() };
+        assert!(fits, "{command}: {output:?}");
+    }
+}
+
+#[test]
 fn a_second_one_on_the_same_folder_is_refused_with_the_pid() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::{Finding, Patient};
 use crate::config::Config;
 use crate::layout::read_text;
+use crate::typed::quoted;
 
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let layout = &patient.layout;
@@ -74,7 +75,7 @@ fn store(patient: &Patient) -> (Option<SealedStore>, Vec<Finding>) {
     let path = patient.layout.trade_store();
     let mend = format!(
         "restore {0} from a backup; without one: mv {0} {0}.damaged, {1}, and add the keys again",
-        path.display(),
+        quoted(&path),
         patient.command("policy apply"),
     );
     let fault = |found: String| (None, vec![Finding::fault("files/trade.sealed", found, mend.clone())]);
@@ -115,7 +116,7 @@ fn policy_file(patient: &Patient, in_force: Option<&Policy>) -> Option<Finding> 
         (Err(mistakes), _) => Finding::fault(
             check,
             mistakes_of(&path, &mistakes),
-            format!("seawall policy check {} names every fix", path.display()),
+            format!("{} names every fix", patient.command(&format!("policy check {}", quoted(&path)))),
         ),
         (Ok(policy), Some(in_force)) if policy.hash() != in_force.hash() => Finding::warn(
             check,
@@ -236,7 +237,7 @@ fn stand_ins(patient: &Patient, policy: Option<&Policy>) -> Finding {
                 error.to_string(),
                 format!(
                     "restore {0} from a backup, or mv {0} {0}.damaged and add the bots again",
-                    path.display()
+                    quoted(&path)
                 ),
             );
         }
