@@ -29,7 +29,7 @@ use crate::up::addresses::{Addresses, ProcessState};
 use crate::up::demo::DemoBot;
 use crate::up::screen::Picture;
 use crate::up::supervisor::{Health, Process, Recipe};
-use crate::up::tally::Tally;
+use crate::up::tally::{Counts, Tally, VaultCounts};
 
 /// Decisions shown at once.
 const SHOWN_ORDERS: usize = 40;
@@ -211,14 +211,14 @@ impl Stack {
         }
         let layout = &self.installation.layout;
         let status = self.status.as_ref();
-        let [released, rejected] = self.totals();
+        let counts = self.counts();
         Picture {
             processes: self.process_states(),
             orders: crate::commands::log::latest_orders(&layout.log(), SHOWN_ORDERS).unwrap_or_default(),
-            approved: self.tally.approved(),
-            denied: self.tally.denied(),
-            released,
-            rejected,
+            approved: counts.approved,
+            denied: counts.denied,
+            released: counts.released,
+            rejected: self.rejected(),
             latency_us: self.latency_us(),
             log_size: status.map_or(0, |status| status.durable),
             checkpoint: checkpoint_text(layout),
@@ -234,11 +234,18 @@ impl Stack {
         }
     }
 
-    /// Signatures that left, and orders the venue rejected, in this run.
-    pub fn totals(&self) -> [u64; 2] {
-        let status = self.status.as_ref();
-        let released = self.tally.released(status.map(|status| (status.epoch, status.released)));
-        [released, self.carried_rejected + status.map_or(0, |status| status.rejected)]
+    /// What was approved, denied and released in this run.
+    pub fn counts(&self) -> Counts {
+        let last = self.status.as_ref().map(|status| VaultCounts {
+            epoch: status.epoch,
+            counts: Counts { approved: status.approved, denied: status.denied, released: status.released },
+        });
+        self.tally.totals(last.as_ref())
+    }
+
+    /// Orders the venue rejected in this run.
+    pub fn rejected(&self) -> u64 {
+        self.carried_rejected + self.status.as_ref().map_or(0, |status| status.rejected)
     }
 
     /// p50, p99 and p99.9 as the present vault measured them.

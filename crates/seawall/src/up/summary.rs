@@ -47,13 +47,12 @@ impl Summary {
         }
         let counts = crate::commands::log::count_outcomes(&log, stack.first_record())?;
         stack.finish_tally()?;
-        let [released, rejected] = stack.totals();
         let [p50, p99, p999] = stack.latency_us();
         Ok(Self {
             approved: counts.approved,
             denied: counts.denied,
-            rejected,
-            released,
+            rejected: stack.rejected(),
+            released: stack.counts().released,
             log_size: verdict.records,
             checkpoint: verdict.checkpoint,
             latency_us: Latency { p50, p99, p999 },

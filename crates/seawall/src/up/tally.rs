@@ -19,8 +19,23 @@ pub struct Tally {
     denied: u64,
     /// The last vault's epoch, once its first record is in the log.
     epoch: Option<u64>,
-    /// What earlier vaults of this run approved.
-    approved_before_epoch: u64,
+    /// What earlier vaults of this run did.
+    before_epoch: Counts,
+}
+
+/// Requests approved, denied, and signatures that left.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub approved: u64,
+    pub denied: u64,
+    pub released: u64,
+}
+
+/// What a vault says of its own epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VaultCounts {
+    pub epoch: u64,
+    pub counts: Counts,
 }
 
 impl Tally {
@@ -29,26 +44,22 @@ impl Tally {
         Self { next: first, ..Self::default() }
     }
 
-    /// Requests that were approved and whose records are durable.
-    pub fn approved(&self) -> u64 {
-        self.approved
-    }
-
-    /// Requests that were denied and whose records are durable.
-    pub fn denied(&self) -> u64 {
-        self.denied
-    }
-
-    /// Signatures that left: what the vault of `epoch` says of itself, and everything durable that
-    /// vaults before it approved, because nobody can say any more that it did not leave.
-    pub fn released(&self, last: Option<(u64, u64)>) -> u64 {
-        match last {
-            Some((epoch, released)) if self.epoch == Some(epoch) => self.approved_before_epoch + released,
+    /// What was approved, denied and released. `last` is what the last vault known says of itself. Of
+    /// vaults before it everything durable that they approved counts as released, because nobody can
+    /// say any more that it did not leave.
+    pub fn totals(&self, last: Option<&VaultCounts>) -> Counts {
+        let whole = Counts { approved: self.approved, denied: self.denied, released: self.approved };
+        let before = match (last, self.epoch) {
+            (Some(last), Some(counted)) if counted == last.epoch => self.before_epoch,
             // None of its records is counted yet.
-            Some((epoch, released)) if self.epoch.is_none_or(|counted| counted < epoch) => {
-                self.approved + released
-            }
-            _ => self.approved,
+            (Some(last), counted) if counted.is_none_or(|counted| counted < last.epoch) => whole,
+            _ => return whole,
+        };
+        let own = last.map_or(Counts::default(), |last| last.counts);
+        Counts {
+            approved: before.approved + own.approved,
+            denied: before.denied + own.denied,
+            released: before.released + own.released,
         }
     }
 
@@ -91,7 +102,7 @@ impl Tally {
 
     fn open_epoch(&mut self, epoch: u64) {
         self.epoch = Some(epoch);
-        self.approved_before_epoch = self.approved;
+        self.before_epoch = Counts { approved: self.approved, denied: self.denied, released: self.approved };
     }
 }
 
@@ -99,17 +110,28 @@ impl Tally {
 mod tests {
     use super::*;
 
+    fn check(tally: &Tally, epoch: u64, own: [u64; 3], expected: [u64; 3]) {
+        let [approved, denied, released] = own;
+        let last = VaultCounts { epoch, counts: Counts { approved, denied, released } };
+        let found = tally.totals(Some(&last));
+        assert_eq!([found.approved, found.denied, found.released], expected, "epoch {epoch}");
+    }
+
     #[test]
-    fn what_a_dead_vault_approved_counts_as_released_and_the_last_one_is_believed() {
+    fn counts_go_on_over_restarts_and_what_a_dead_vault_approved_counts_as_released() {
         let mut tally = Tally::starting_at(0);
+        check(&tally, 1, [2, 1, 1], [2, 1, 1]);
         tally.open_epoch(1);
-        tally.approved = 7;
-        assert_eq!(tally.released(Some((1, 5))), 5, "the vault that lives knows what left");
-        assert_eq!(tally.released(Some((2, 0))), 7, "it died; the next has recorded nothing");
-        assert_eq!(tally.released(None), 7);
+        (tally.approved, tally.denied) = (7, 2);
+        // The vault that lives knows best.
+        check(&tally, 1, [8, 3, 5], [8, 3, 5]);
+        // It died; the next has recorded nothing, then something.
+        check(&tally, 2, [0, 0, 0], [7, 2, 7]);
         tally.open_epoch(2);
-        tally.approved = 9;
-        assert_eq!(tally.released(Some((2, 1))), 8);
-        assert_eq!(tally.released(Some((1, 5))), 9, "a status older than the log");
+        (tally.approved, tally.denied) = (9, 2);
+        check(&tally, 2, [2, 1, 1], [9, 3, 8]);
+        // A status older than the log.
+        check(&tally, 1, [8, 3, 5], [9, 2, 9]);
+        assert_eq!(tally.totals(None).released, 9);
     }
 }
