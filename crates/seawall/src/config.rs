@@ -100,7 +100,17 @@ impl Config {
         let config: Self =
             toml_edit::de::from_str(&read_text(&path)?).with_context(|| format!("{}", path.display()))?;
         anyhow::ensure!(config.version == 1, "{}: version must be 1", path.display());
+        let mut taken: BTreeMap<SocketAddr, Venue> = BTreeMap::new();
         for (venue, gateway) in &config.gateway {
+            if gateway.listen.port() != 0
+                && let Some(other) = taken.insert(gateway.listen, *venue)
+            {
+                anyhow::bail!(
+                    "{}: gateway.{other}.listen and gateway.{venue}.listen are both {}; give each its own port",
+                    path.display(),
+                    gateway.listen
+                );
+            }
             anyhow::ensure!(
                 gateway.listen.ip().is_loopback(),
                 "{}: gateway.{venue}.listen must be a loopback address: stand-in keys are its only guard",
@@ -162,6 +172,22 @@ mod tests {
         assert!(!read.demo.enabled, "whoever wires an installation wants no other bot in it");
         read.demo.enabled = true;
         assert_eq!(read, Config::default());
+    }
+
+    #[test]
+    fn two_gateways_on_one_port_are_refused_and_any_free_port_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout::resolve(Some(folder.path().to_owned())).expect("a folder");
+        let load = |text: &str| {
+            std::fs::write(layout.config(), text).expect("writable");
+            Config::load(&layout).map(drop).map_err(|error| error.to_string())
+        };
+        let refused = load(&TEMPLATE.replace("7811", "7810")).expect_err("one port for two");
+        for part in ["gateway.binance", "gateway.bybit", "127.0.0.1:7810"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        assert_eq!(load(&TEMPLATE.replace("7811", "0").replace("7810", "0")), Ok(()));
+        assert_eq!(load(&TEMPLATE.replace("127.0.0.1:7811", "127.0.0.2:7810")), Ok(()));
     }
 
     #[test]

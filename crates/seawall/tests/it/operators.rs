@@ -85,6 +85,47 @@ fn a_removed_bot_is_refused_at_once() {
 }
 
 #[test]
+fn one_of_two_logins_is_revoked_alone() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut first = Bot::add(&installation, "mine");
+    let mut second = Bot::add(&installation, "mine");
+    first.trades();
+    second.trades();
+    let said = installation.fails(&["bot", "remove", "mine", "--key", "unknown"]);
+    assert!(said.contains("no such login") && said.contains("bot list"), "{said}");
+    let said = installation.ok(&["bot", "remove", "mine", "--key", &first.api_key]);
+    assert!(said.contains(&first.api_key), "{said}");
+    assert_eq!(first.order().expect("a reply")["retCode"], 10003);
+    second.trades();
+    installation.fails(&["bot", "remove", "mine", "--venue", "binance"]);
+    up.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert!(log.contains(&format!("revoked login {} of bot mine", first.api_key)), "{log}");
+}
+
+#[test]
+fn a_bot_that_the_policy_does_not_name_any_more_is_revoked_with_a_record() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let before = installation.text("policy.toml");
+    let bot = Bot::add(&installation, "mine");
+    std::fs::write(installation.path("policy.toml"), &before).expect("writable");
+    installation.ok(&["policy", "apply"]);
+    let said = installation.ok(&["bot", "remove", "mine"]);
+    assert!(said.contains("revoked 1 login"), "{said}");
+    assert_eq!(installation.text("policy.toml"), before);
+    assert!(!installation.ok(&["bot", "list"]).contains(&bot.api_key));
+    for name in ["mine", "nobody"] {
+        let said = installation.fails(&["bot", "remove", name]);
+        assert!(said.contains(&format!("there is no bot {name}; see `seawall bot list`")), "{said}");
+    }
+    up.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert!(log.contains("revoked 1 login(s) of bot mine"), "{log}");
+}
+
+#[test]
 fn commands_that_change_something_take_turns() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
