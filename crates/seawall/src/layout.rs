@@ -65,6 +65,10 @@ impl Layout {
     pub fn stand_ins(&self) -> PathBuf {
         self.data.join("stand-ins.json")
     }
+    /// Changes made while nothing ran, which the log does not hold yet.
+    pub fn unrecorded(&self) -> PathBuf {
+        self.data.join("unrecorded.json")
+    }
     pub fn paper_accounts(&self) -> PathBuf {
         self.data.join("paper-accounts.json")
     }

@@ -10,6 +10,7 @@ mod installation;
 mod layout;
 mod process;
 mod typed;
+mod unrecorded;
 mod up;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use gateway::StandIn;
-use protocol::admin::{AdminCommand, Change};
+use protocol::admin::Change;
 use trading::{AccountName, BotName, Venue};
 
 use crate::commands::say;
@@ -92,7 +92,7 @@ pub fn admit(
     let change =
         Change { kind: "bot".into(), text: format!("bot {bot} may use account {account} at {venue}") };
     let policy = if edited == store.policy() {
-        installation.tell_vault(&AdminCommand::Note { change })?;
+        installation.note(change)?;
         policy
     } else {
         installation.apply_policy(&edited, change)?
@@ -202,7 +202,7 @@ fn remove(
         store.policy().to_owned()
     };
     if edited == store.policy() {
-        installation.tell_vault(&AdminCommand::Note { change })?;
+        installation.note(change)?;
     } else {
         installation.apply_policy(&edited, change)?;
     }

@@ -87,6 +87,7 @@ impl Stack {
             set_up(&installation)?;
         }
         let changing = installation.changing()?;
+        crate::commands::key::drop_expired(&installation)?;
         let (store, policy) = installation.store()?;
         if !installation.policy_file_is(store.policy()) {
             tracing::warn!(
@@ -134,6 +135,9 @@ impl Stack {
         self.launch(vault_recipe(&self.installation, &self.sockets, &bases.vault), keep_going)?;
         let recipe = gateway_recipe(&self.installation, &bases.gateway, &self.gateway);
         let said = self.launch(recipe, keep_going)?;
+        if let Err(error) = crate::unrecorded::record(&self.installation) {
+            tracing::warn!("changes made while nothing ran are not recorded yet: {error:#}");
+        }
         let bound: BTreeMap<Venue, SocketAddr> = serde_json::from_value(said)?;
         lock(&self.gateway).clone_from(&bound);
         self.addresses.up_pid = std::process::id();

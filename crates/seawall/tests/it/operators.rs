@@ -230,6 +230,87 @@ fn a_rotation_under_load_loses_no_order() {
     assert_eq!(up.end(Signal::TERM)["verified"], true);
 }
 
+/// Interrupts a rotation in its wait, and pretends that the wait is over long ago.
+fn interrupted_rotation(installation: &Installation, letter: &str) -> String {
+    let old = key_id(installation);
+    let (api_key, secret) = installation.paper_key("main");
+    let mut child = installation
+        .command(&[&["key", "rotate"], &BYBIT[..]].concat())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let input = format!("{api_key}{letter}\n{secret}\n");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("it reads");
+    let said = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let waits = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("Ctrl-C"));
+    assert!(waits.is_some_and(|line| line.contains("70 s")), "it says what an interruption does");
+    crate::support::signal(child.id(), Signal::INT);
+    assert!(!child.wait().expect("ours").success());
+    let mut store: Value = serde_json::from_str(&installation.text("keys/trade.sealed")).expect("JSON");
+    let entries = store["entries"].as_array_mut().expect("keys");
+    let retiring = entries.iter_mut().find(|entry| entry["description"]["key_id"] == old.as_str());
+    let retiring = retiring.expect("it is kept");
+    assert_eq!(retiring["description"]["stage"], "retiring");
+    assert!(retiring["retiring_since"].is_number(), "{retiring}");
+    retiring["retiring_since"] = 1.into();
+    std::fs::write(installation.path("keys/trade.sealed"), store.to_string()).expect("writable");
+    old
+}
+
+#[test]
+fn a_key_left_by_an_interrupted_rotation_is_named_and_dropped_with_a_record() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let first = interrupted_rotation(&installation, "R");
+    let doctor = installation.run(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains(&format!("key remove {first}")), "{said}");
+    installation.fails(&["key", "remove", "nothing"]);
+    assert!(!installation.ok(&["key", "list"]).contains(&first), "the next key command drops it");
+    assert!(!installation.ok(&["status", "--json"]).contains(&first), "the vault too");
+    up.end(Signal::TERM);
+
+    // While nothing runs the next `up` drops it, and records that.
+    let store = installation.text("keys/trade.sealed");
+    let mut store: Value = serde_json::from_str(&store).expect("JSON");
+    let entries = store["entries"].as_array_mut().expect("keys");
+    let last = entries.iter_mut().find(|entry| entry["description"]["account"] == "main").expect("a key");
+    last["description"]["stage"] = "retiring".into();
+    let second = last["description"]["key_id"].as_str().expect("text").to_owned();
+    std::fs::write(installation.path("keys/trade.sealed"), store.to_string()).expect("writable");
+    let up = installation.up(&["--no-demo"]);
+    assert!(!installation.ok(&["key", "list"]).contains(&second));
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    for key in [&first, &second] {
+        assert!(log.contains(&format!("dropped bybit trade key {key}")), "{log}");
+    }
+    assert!(log.contains("while nothing ran"), "{log}");
+}
+
+#[test]
+fn what_changed_while_nothing_ran_is_recorded_at_the_next_start() {
+    let installation = Installation::new();
+    installation.up(&["--no-demo"]).end(Signal::TERM);
+    let policy =
+        installation.text("policy.toml").replace("max_quantity = \"0.05\"", "max_quantity = \"0.01\"");
+    std::fs::write(installation.path("policy.toml"), policy).expect("writable");
+    installation.ok(&["policy", "apply"]);
+    installation.ok(&["bot", "add", "mine", "--venue", "bybit", "--account", "main"]);
+    assert!(installation.path("unrecorded.json").exists());
+    let up = installation.up(&["--no-demo"]);
+    up.end(Signal::TERM);
+    assert!(!installation.path("unrecorded.json").exists());
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    let at = |part: &str| log.lines().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{log}"));
+    assert!(at("policy: tightened the policy (at ") < at("bot: bot mine may use account main"), "{log}");
+    let again = installation.up(&["--no-demo"]);
+    again.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert_eq!(log.matches("tightened the policy").count(), 1, "once: {log}");
+}
+
 #[test]
 fn policies_are_checked_compared_explained_and_applied() {
     let installation = Installation::new();

@@ -8,6 +8,7 @@ use policy::Policy;
 use zeroize::Zeroizing;
 
 use super::{Finding, Patient};
+use crate::commands::key::is_expired;
 use crate::config::Config;
 use crate::layout::read_text;
 use crate::typed::quoted;
@@ -31,6 +32,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
         findings.push(keys_open(patient, store, policy));
         findings.extend(accounts_without_keys(patient, store, policy));
         findings.extend(paper_keys_at_real_venues(patient, store));
+        findings.extend(keys_kept_too_long(patient, store));
     }
     findings.push(stand_ins(patient, policy.as_ref()));
     findings
@@ -214,6 +216,23 @@ fn paper_keys_at_real_venues(patient: &Patient, store: &SealedStore) -> Vec<Find
                     patient.command(&format!("key remove {key_id}")),
                     patient.command(&format!("key add --venue {venue} --account {account} --role trade"))
                 ),
+            )
+        })
+        .collect()
+}
+
+/// Replaced keys whose rotation was interrupted before they were dropped.
+fn keys_kept_too_long(patient: &Patient, store: &SealedStore) -> Vec<Finding> {
+    let now = crate::installation::now();
+    store
+        .retiring()
+        .filter(|(_, since)| is_expired(*since, now))
+        .map(|(KeyDescription { key_id, venue, account, .. }, since)| {
+            let since = since.map_or_else(|| "some time".to_owned(), |since| since.to_string());
+            Finding::warn(
+                "files/keys",
+                format!("{venue} key {key_id} of account {account} was replaced, and is kept since {since}"),
+                format!("{}, and delete it at the venue", patient.command(&format!("key remove {key_id}"))),
             )
         })
         .collect()
