@@ -329,7 +329,17 @@ fn policies_are_checked_compared_explained_and_applied() {
     let order = r#"{"bot":"mine","account":"main","place":{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"20000","post_only":true}}"#;
     std::fs::write(installation.path("order.json"), order).expect("writable");
     let said = installation.ok(&["policy", "explain", &path("order.json")]);
-    assert!(said.contains("max_quantity") && said.contains("verdict: approved"), "{said}");
+    assert!(said.contains("max_quantity") && said.contains("verdict: approved (with nothing"), "{said}");
+    assert!(said.contains("trading state: active, as the running vault says"), "{said}");
+    let tier = said.lines().find(|line| line.starts_with("max_open_orders")).expect("a rule");
+    assert_eq!(tier.split_whitespace().nth(1), Some("O"), "{said}");
+    installation.ok(&["halt", "--why", "test"]);
+    let said = installation.fails(&["policy", "explain", &path("order.json")]);
+    assert!(said.contains("trading state: halted") && said.contains("verdict: denied (with"), "{said}");
+    let output = installation.run(&["policy", "explain", "--json", &path("order.json")]);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&said["trading_state"], &said["trading_state_known"]), (&"halted".into(), &true.into()));
+    installation.ok(&["resume", "--why", "test"]);
 
     // One digit: 0.05 becomes 0.01, and an order of 0.02 is too large.
     let tight = policy.replace("max_quantity = \"0.05\"", "max_quantity = \"0.01\"");
@@ -344,6 +354,15 @@ fn policies_are_checked_compared_explained_and_applied() {
     std::fs::write(installation.path("old.toml"), &policy).expect("writable");
     let said = installation.ok(&["policy", "diff", &path("old.toml"), &path("policy.toml")]);
     assert!(said.contains("tighter") && said.contains("max_quantity"), "{said}");
+    // Neither more nor less: other prices.
+    let other = policy.replace("tick = \"0.1\"", "tick = \"0.25\"");
+    std::fs::write(installation.path("other.toml"), other).expect("writable");
+    let said = installation.ok(&["policy", "diff", &path("old.toml"), &path("other.toml")]);
+    assert!(said.starts_with("looser") && said.contains("tick: 0.1 -> 0.25"), "{said}");
+    let said = installation.json(&["policy", "diff", "--json", &path("old.toml"), &path("other.toml")]);
+    let directions = said["fields"].as_array().expect("a list").iter().map(|field| &field["direction"]);
+    let directions: std::collections::BTreeSet<&str> = directions.filter_map(Value::as_str).collect();
+    assert_eq!(Vec::from_iter(directions), ["equal", "looser"], "{said}");
     let said = installation.ok(&["policy", "apply"]);
     assert!(said.contains("tightened"), "{said}");
     let refused = bot.post("/v5/order/create", large).expect("a reply");
