@@ -114,7 +114,7 @@ impl Installation {
 
     /// Puts the policy `text` in force: reseals the keys under it and tells the running vault.
     /// Edits of policy.toml that are not in force are not overwritten.
-    pub fn apply_policy(&self, text: &str, change: Change) -> anyhow::Result<Policy> {
+    pub fn apply_policy(&self, text: &str, change: &Change) -> anyhow::Result<Policy> {
         let new = parse_policy(text)?;
         let root = self.root_secret()?;
         let (store, old) = self.store()?;
@@ -133,7 +133,7 @@ impl Installation {
     /// Writes `store` and has the running vault take it. If the vault refuses, the old one stays; if
     /// it does not answer, the new one is what it takes at its next start. Where none runs, the next
     /// one records the change.
-    pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: Change) -> anyhow::Result<()> {
+    pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: &Change) -> anyhow::Result<()> {
         let path = self.layout.trade_store();
         let before = std::fs::read(&path).ok();
         let text = store.to_json();
@@ -147,7 +147,7 @@ impl Installation {
         write_private(&path, text.as_bytes())?;
         let refused = match self.tell_vault(&command) {
             Ok(Some(_)) => None,
-            Ok(None) => crate::unrecorded::keep(self, &change).err(),
+            Ok(None) => crate::unrecorded::keep(self, change).err(),
             Err(error) if error.is::<Refused>() => Some(error),
             Err(error) => {
                 return Err(error.context(
@@ -184,10 +184,10 @@ impl Installation {
     }
 
     /// Has the vault record `change`; where none runs, the next one does.
-    pub fn note(&self, change: Change) -> anyhow::Result<()> {
+    pub fn note(&self, change: &Change) -> anyhow::Result<()> {
         match self.tell_vault(&AdminCommand::Note { change: change.clone() })? {
             Some(_) => Ok(()),
-            None => crate::unrecorded::keep(self, &change),
+            None => crate::unrecorded::keep(self, change),
         }
     }
 

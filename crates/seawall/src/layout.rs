@@ -1,7 +1,7 @@
 //! Where everything of one installation lies.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -40,6 +40,7 @@ impl Layout {
         for path in [&self.data, &self.run, &self.keys_dir(), &self.process_logs()] {
             make_private_dir(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
             check_private_dir(path)?;
+            close_to_others(path)?;
         }
         Ok(())
     }
@@ -135,6 +136,15 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
 fn check_private_dir(path: &Path) -> anyhow::Result<()> {
     let found = std::fs::symlink_metadata(path).with_context(|| format!("{}", path.display()))?;
     let own = protocol::peer::Peer::own_uid();
+    if found.is_symlink() {
+        let place = std::fs::canonicalize(path).map_or_else(
+            |_| "which leads nowhere".to_owned(),
+            |place| {
+                format!("name the folder it leads to instead: --data-dir {}", crate::typed::quoted(&place))
+            },
+        );
+        anyhow::bail!("{} is a link, and links may be turned; {place}", path.display());
+    }
     anyhow::ensure!(found.is_dir(), "{} is not a folder; choose another with --data-dir", path.display());
     anyhow::ensure!(
         found.uid() == own,
@@ -148,6 +158,19 @@ fn check_private_dir(path: &Path) -> anyhow::Result<()> {
         path.display(),
         crate::typed::quoted(path)
     );
+    Ok(())
+}
+
+/// Takes from others the right to read a folder that someone else made for us. To pass through it, to
+/// the bots' socket, stays as the operator has set it.
+fn close_to_others(path: &Path) -> anyhow::Result<()> {
+    let mode = std::fs::metadata(path).with_context(|| format!("{}", path.display()))?.mode() & 0o7777;
+    if mode & 0o044 != 0 {
+        let closed = std::fs::Permissions::from_mode(mode & !0o044);
+        std::fs::set_permissions(path, closed)
+            .with_context(|| format!("cannot close {} to others", path.display()))?;
+        tracing::warn!("{} could be read by others (mode {mode:04o}) and is closed now", path.display());
+    }
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use crate::layout::Layout;
 /// `words` for this program on the folder of `layout`, ready to paste.
 pub fn command(layout: &Layout, words: &str) -> String {
     let executable = std::env::current_exe().unwrap_or_else(|_| "seawall".into());
-    let program = program(&executable, std::env::var_os("PATH").as_deref(), std::env::current_dir().ok());
+    let program =
+        program(&executable, std::env::var_os("PATH").as_deref(), std::env::current_dir().ok().as_deref());
     if layout.is_default() {
         format!("{program} {words}")
     } else {
@@ -29,12 +30,12 @@ pub fn quoted(path: &Path) -> String {
 
 /// What starts `executable`: its bare name where the shell finds just this one under it, else its
 /// path, from `here` if that is shorter.
-fn program(executable: &Path, search: Option<&OsStr>, here: Option<PathBuf>) -> String {
+fn program(executable: &Path, search: Option<&OsStr>, here: Option<&Path>) -> String {
     let name = executable.file_name().unwrap_or(OsStr::new("seawall"));
     if found(name, search).is_some_and(|first| same(&first, executable)) {
         return quoted(Path::new(name));
     }
-    match here.as_ref().and_then(|here| executable.strip_prefix(here).ok()) {
+    match here.and_then(|here| executable.strip_prefix(here).ok()) {
         Some(below) if below.components().count() > 1 => quoted(below),
         Some(below) => quoted(&Path::new(".").join(below)),
         None => quoted(executable),
@@ -75,7 +76,7 @@ mod tests {
         let own = put(&here.join("target/release"), "seawall", 0o755);
         let typed = |search: &[&Path]| {
             let search = std::env::join_paths(search).expect("no colon in them");
-            program(&own, Some(&search), Some(here.clone()))
+            program(&own, Some(&search), Some(&here))
         };
         assert_eq!(typed(&[]), "target/release/seawall", "not on the path at all");
         let (other, dead, linked) = (here.join("other"), here.join("dead"), here.join("linked"));
@@ -86,7 +87,7 @@ mod tests {
         assert_eq!(typed(&[&dead, &linked]), "seawall", "what cannot be run is passed over");
         assert_eq!(typed(&[&other, &linked]), "target/release/seawall", "another one comes first");
         assert_eq!(program(&own, None, None), own.to_string_lossy());
-        assert_eq!(program(&own, None, Some(here.join("target/release"))), "./seawall");
+        assert_eq!(program(&own, None, Some(&here.join("target/release"))), "./seawall");
     }
 
     #[test]

@@ -92,10 +92,10 @@ pub fn admit(
     let change =
         Change { kind: "bot".into(), text: format!("bot {bot} may use account {account} at {venue}") };
     let policy = if edited == store.policy() {
-        installation.note(change)?;
+        installation.note(&change)?;
         policy
     } else {
-        installation.apply_policy(&edited, change)?
+        installation.apply_policy(&edited, &change)?
     };
     let login = new_stand_in(bot, venue, account);
     let kept = login.clone();
@@ -202,9 +202,9 @@ fn remove(
         store.policy().to_owned()
     };
     if edited == store.policy() {
-        installation.note(change)?;
+        installation.note(&change)?;
     } else {
-        installation.apply_policy(&edited, change)?;
+        installation.apply_policy(&edited, &change)?;
     }
     say(text);
     Ok(())

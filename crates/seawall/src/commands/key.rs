@@ -112,7 +112,7 @@ fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> 
     let root = installation.root_secret()?;
     let key = store.add(&root, &policy.hash(), &options.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("added {}", described(&key)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     say(format!("sealed {}", described(&key)));
     Ok(())
 }
@@ -126,7 +126,7 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
     let root = installation.root_secret()?;
     let new = store.rotate(&root, &policy.hash(), &options.key.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     drop(changing);
     say(format!("switched to {}", described(&new)));
     if !options.drop_now {
@@ -168,7 +168,7 @@ fn drop_retiring(
     for key in &old {
         store.remove(&key.key_id)?;
         let change = Change { kind: "key".into(), text: format!("dropped {}", described(key)) };
-        installation.put_in_force(&store, &policy, change)?;
+        installation.put_in_force(&store, &policy, &change)?;
         // Not to standard output: `up --json` prints one object there and nothing else.
         eprintln!("dropped {}; delete it at the venue too", described(key));
     }
@@ -180,7 +180,7 @@ fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
     let (mut store, policy) = installation.store()?;
     let key = store.remove(key_id)?;
     let change = Change { kind: "key".into(), text: format!("removed {}", described(&key)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     say(format!("removed {}; delete it at the venue too", described(&key)));
     Ok(())
 }

@@ -155,7 +155,7 @@ fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         [] => "tightened the policy".to_owned(),
         fields => format!("loosened {}", shortened(&fields.join(", "))),
     };
-    installation.apply_policy(&text, Change { kind: "policy".into(), text: text_of_change.clone() })?;
+    installation.apply_policy(&text, &Change { kind: "policy".into(), text: text_of_change.clone() })?;
     say(format!("policy {} is in force: {text_of_change}", hex(&new.hash())));
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,8 @@ const WIDE: usize = 100;
 const INDENT: &str = "        ";
 /// Most rows that the reasons of one denial take.
 const REASON_ROWS: usize = 4;
+/// Most rows that a warning takes.
+const NOTICE_ROWS: usize = 2;
 
 /// Everything there is to see at one moment.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,8 @@ pub struct Picture {
     pub lease: String,
     /// Where bots reach each venue.
     pub gateways: Vec<(String, String)>,
+    /// The last warning.
+    pub notice: Option<String>,
     /// The next three commands worth typing.
     pub next_commands: [String; 3],
 }
@@ -285,6 +289,12 @@ fn figures(picture: &Picture, width: usize) -> Vec<Line<'static>> {
     ];
     let state = format!("trading state: {}   lease: {}", picture.trading_state, picture.lease);
     lines.extend(wrapped(&state, "", "  ", width).into_iter().map(Line::from));
+    if let Some(notice) = &picture.notice {
+        let mut rows = wrapped(notice, "warning: ", "  ", width);
+        rows.truncate(NOTICE_ROWS);
+        let style = Style::new().fg(Color::Yellow);
+        lines.extend(rows.into_iter().map(|row| Line::styled(row, style)));
+    }
     lines
 }
 
@@ -474,6 +484,15 @@ mod tests {
             let text = rows.join(" ");
             assert!(text.contains(&format!("#{denied} 12:00:00 denied")) && text.contains(WHY), "{rows:#?}");
             assert!(text.contains("#40 12:00:00"), "the latest is there: {rows:#?}");
+        }
+    }
+
+    #[test]
+    fn the_last_warning_is_on_the_screen() {
+        let notice = Some("vault ended; will be restarted".to_owned());
+        for (width, height) in [(80, 24), (150, 40)] {
+            let rows = rows(width, height, &Picture { notice: notice.clone(), ..picture() });
+            assert!(rows.iter().any(|row| row == "warning: vault ended; will be restarted"), "{rows:#?}");
         }
     }
 

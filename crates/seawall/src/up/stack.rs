@@ -24,6 +24,7 @@ use crate::commands::bot;
 use crate::commands::init::Preset;
 use crate::installation::{Installation, now, random_text};
 use crate::layout::{Layout, read_text, write_private};
+use crate::notices::Notices;
 use crate::process::{JournalStartup, VaultStartup};
 use crate::up::addresses::{Addresses, ProcessState};
 use crate::up::demo::DemoBot;
@@ -73,6 +74,8 @@ pub struct Stack {
     addresses: Addresses,
     sockets: Arc<VaultSockets>,
     status: Option<VaultStatus>,
+    /// Warnings of this process, which the picture shows.
+    notices: Notices,
     /// Records in the log before anything ran.
     first_record: u64,
     tally: Tally,
@@ -82,7 +85,7 @@ pub struct Stack {
 
 impl Stack {
     /// Sets up what is missing and binds the vault's sockets; starts nothing.
-    pub fn prepare(installation: Installation, no_demo: bool) -> anyhow::Result<Self> {
+    pub fn prepare(installation: Installation, no_demo: bool, notices: &Notices) -> anyhow::Result<Self> {
         if !installation.is_set_up() {
             set_up(&installation)?;
         }
@@ -111,6 +114,7 @@ impl Stack {
             addresses: Addresses::default(),
             sockets,
             status: None,
+            notices: notices.clone(),
             first_record,
             tally: Tally::starting_at(first_record),
             carried_rejected: 0,
@@ -234,6 +238,7 @@ impl Stack {
                 .iter()
                 .map(|(venue, url)| (venue.to_string(), url.clone()))
                 .collect(),
+            notice: self.notices.last(),
             next_commands: next_commands(layout),
         }
     }
@@ -461,7 +466,7 @@ fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<PaperKey
     if added {
         write_private(&path, &serde_json::to_vec_pretty(&issued)?)?;
         let change = Change { kind: "key".into(), text: "sealed paper keys".into() };
-        installation.put_in_force(&store, &policy, change)?;
+        installation.put_in_force(&store, &policy, &change)?;
     }
     Ok(issued)
 }

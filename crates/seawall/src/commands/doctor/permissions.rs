@@ -79,6 +79,11 @@ fn look_at(path: &Path, allowed: Allowed, is_folder: bool) -> Option<Finding> {
             allowed,
             is_folder,
         )),
+        Ok(found) if found.is_symlink() => Some(Finding::fault(
+            &check,
+            format!("{} is a link", path.display()),
+            "put what it leads to in its place, or name the right folder with --data-dir",
+        )),
         Ok(_) => Some(Finding::fault(
             &check,
             format!("{} is not a {}", path.display(), if is_folder { "folder" } else { "plain file" }),
