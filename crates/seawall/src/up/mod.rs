@@ -1,5 +1,6 @@
 //! `seawall up`: everything on one machine, supervised, and shown working.
 
+mod accounts;
 mod addresses;
 mod demo;
 mod lock;
