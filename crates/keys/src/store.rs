@@ -33,6 +33,9 @@ struct Entry {
     description: KeyDescription,
     /// Base64 of the sealed [`Payload`].
     sealed: String,
+    /// When another key took its place. Like the stage not authenticated by the seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retiring_since: Option<Timestamp>,
 }
 
 /// What is sealed: the venue's id for the key and the secret, both as text.
@@ -191,6 +194,12 @@ impl SealedStore {
         self.insert(root, policy_hash, new)
     }
 
+    /// The keys that another has replaced, and since when; nothing of this version leaves that out.
+    pub fn retiring(&self) -> impl Iterator<Item = (&KeyDescription, Option<Timestamp>)> {
+        let retiring = self.entries.iter().filter(|entry| entry.description.stage == KeyStage::Retiring);
+        retiring.map(|entry| (&entry.description, entry.retiring_since))
+    }
+
     /// Adds a key beside the active one, which becomes [`KeyStage::Retiring`].
     ///
     /// # Errors
@@ -210,6 +219,7 @@ impl SealedStore {
         for entry in &mut self.entries {
             if entry.description.key_id == old {
                 entry.description.stage = KeyStage::Retiring;
+                entry.retiring_since = Some(new.added_at);
             }
         }
         Ok(added)
@@ -271,9 +281,11 @@ impl SealedStore {
         for entry in &self.entries {
             let text = open_entry(root, old_policy, entry)?;
             let sealed = root.seal(new_policy, &entry.description.sealed_metadata(), &text);
-            resealed
-                .entries
-                .push(Entry { description: entry.description.clone(), sealed: BASE64.encode(sealed) });
+            resealed.entries.push(Entry {
+                description: entry.description.clone(),
+                sealed: BASE64.encode(sealed),
+                retiring_since: entry.retiring_since,
+            });
         }
         Ok(resealed)
     }
@@ -322,7 +334,7 @@ impl SealedStore {
         let payload = Payload { api_key: new.api_key.into(), secret: new.secret.expose().into() };
         let text = Zeroizing::new(serde_json::to_vec(&payload).expect("two strings"));
         let sealed = BASE64.encode(root.seal(policy_hash, &description.sealed_metadata(), &text));
-        self.entries.push(Entry { description: description.clone(), sealed });
+        self.entries.push(Entry { description: description.clone(), sealed, retiring_since: None });
         Ok(description)
     }
 }
@@ -411,6 +423,12 @@ mod tests {
         let new = with_key("K2", "next", |key| store.rotate(&root, &POLICY, key)).expect("one to rotate");
         let stages: Vec<KeyStage> = store.descriptions().map(|key| key.stage).collect();
         assert_eq!(stages, [KeyStage::Retiring, KeyStage::Active]);
+        let store_again = SealedStore::from_json(&store.to_json()).expect("own form");
+        let resealed = store_again.reseal(&root, &POLICY, "version = 2", &[9; 32]).expect("opens");
+        for kept in [&store, &store_again, &resealed] {
+            let retiring: Vec<_> = kept.retiring().map(|(key, since)| (key.key_id.clone(), since)).collect();
+            assert_eq!(retiring, [(KeyDescription::key_id("APIKEY"), Some(Timestamp::from_ms(1)))]);
+        }
         store.remove(&KeyDescription::key_id("APIKEY")).expect("the old one");
         assert_eq!(store.descriptions().next().expect("the new one"), &new);
     }

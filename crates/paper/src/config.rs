@@ -22,6 +22,9 @@ pub struct Config {
     pub control: SocketAddr,
     /// Seed of prices and liquidity.
     pub seed: u64,
+    /// Id of the first order, and of each instrument's first trade; below [`Config::MAX_FIRST_ID`].
+    /// A venue that starts again needs a higher one: ids that come twice name two orders.
+    pub first_id: u64,
     /// Milliseconds between steps of the market maker; 0 leaves stepping to `POST /step`.
     pub tick_ms: u64,
     /// Request weight an address may use per minute on Binance, spot and futures each.
@@ -97,6 +100,11 @@ impl Permissions {
 }
 
 impl Config {
+    /// Where ids start unless told otherwise, so that a seed gives the same exchange each time.
+    pub const FIRST_ID: u64 = 10_000_001;
+    /// Ids from here on would outgrow the twelve hexadecimal digits of Bybit's form within 2^40 orders.
+    pub const MAX_FIRST_ID: u64 = (1 << 48) - (1 << 40);
+
     /// Loopback on free ports, four instruments, and on each venue an account `main` with two keys:
     /// one that trades and one that may also withdraw.
     #[must_use]
@@ -113,6 +121,7 @@ impl Config {
             bybit: loopback,
             control: loopback,
             seed,
+            first_id: Self::FIRST_ID,
             tick_ms: 250,
             weight_per_minute: 6_000,
             orders_per_second: 50,

@@ -74,6 +74,9 @@ pub enum Error {
     /// A balance is negative or above 10^12.
     #[error("a balance of account {0} is negative, above 10^12, or finer than 8 digits")]
     Balance(String),
+    /// Ids would outgrow the venues' forms.
+    #[error("first id {0} is not between 1 and {max}", max = Config::MAX_FIRST_ID - 1)]
+    FirstId(u64),
     /// The helper thread of [`spawn`] could not start.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -91,6 +94,9 @@ pub async fn run(
 ) -> Result<(), Error> {
     if !config.control.ip().is_loopback() {
         return Err(Error::ControlNotLoopback(config.control));
+    }
+    if !(1..Config::MAX_FIRST_ID).contains(&config.first_id) {
+        return Err(Error::FirstId(config.first_id));
     }
     let fronts: Arc<[Arc<Front>]> =
         Venue::ALL.iter().map(|venue| open(*venue, &config).map(Arc::new)).collect::<Result<_, _>>()?;
@@ -143,6 +149,7 @@ fn open(venue: Venue, config: &Config) -> Result<Front, Error> {
     }
     let salt = if venue == Venue::Binance { 0 } else { 1 };
     let mut exchange = Exchange::new(rules(venue), instruments, config.seed.wrapping_mul(2) + salt, now_ms());
+    exchange.number_from(config.first_id);
     let mut keys = Keys::default();
     let mut funded = Vec::new();
     for key in config.accounts.iter().filter(|key| key.venue == venue) {

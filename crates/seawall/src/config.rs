@@ -56,9 +56,11 @@ pub struct VenueConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DemoConfig {
-    /// Whether `seawall up` runs it. It only ever trades on the paper venue.
+    /// Whether `seawall up` runs it. It only ever trades on the paper venue, and only the account
+    /// `demo`: the budgets of other accounts are not its to spend.
     pub enabled: bool,
-    /// Milliseconds between its orders.
+    /// Milliseconds between its orders. The default stays below the ten orders a second of the
+    /// account that `seawall up` makes for it.
     pub pace_ms: u64,
 }
 
@@ -70,7 +72,7 @@ impl Default for PaperConfig {
 
 impl Default for DemoConfig {
     fn default() -> Self {
-        Self { enabled: true, pace_ms: 100 }
+        Self { enabled: true, pace_ms: 125 }
     }
 }
 
@@ -98,7 +100,17 @@ impl Config {
         let config: Self =
             toml_edit::de::from_str(&read_text(&path)?).with_context(|| format!("{}", path.display()))?;
         anyhow::ensure!(config.version == 1, "{}: version must be 1", path.display());
+        let mut taken: BTreeMap<SocketAddr, Venue> = BTreeMap::new();
         for (venue, gateway) in &config.gateway {
+            if gateway.listen.port() != 0
+                && let Some(other) = taken.insert(gateway.listen, *venue)
+            {
+                anyhow::bail!(
+                    "{}: gateway.{other}.listen and gateway.{venue}.listen are both {}; give each its own port",
+                    path.display(),
+                    gateway.listen
+                );
+            }
             anyhow::ensure!(
                 gateway.listen.ip().is_loopback(),
                 "{}: gateway.{venue}.listen must be a loopback address: stand-in keys are its only guard",
@@ -114,7 +126,8 @@ impl Config {
     }
 }
 
-/// The commented file that `seawall init` writes; reads as [`Config::default`] with fixed ports.
+/// The commented file that `seawall init` writes; reads as [`Config::default`] with fixed ports and
+/// without the demonstration bot.
 pub const TEMPLATE: &str = r#"# Seawall: how this installation is wired. Limits are not here; they are in policy.toml.
 version = 1
 
@@ -138,10 +151,11 @@ listen = "127.0.0.1:7811"
 # [venues.bybit]
 # network = "testnet"
 
-# The demonstration grid bot; it only ever trades on the paper venue.
+# The demonstration grid bot. It only ever trades on the paper venue, and only a Bybit account named
+# demo: give the policy one before you enable it here.
 [demo]
-enabled = true
-pace_ms = 100
+enabled = false
+pace_ms = 125
 "#;
 
 #[cfg(test)]
@@ -149,13 +163,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_the_default_with_fixed_ports() {
+    fn the_template_is_the_default_with_fixed_ports_and_no_demo() {
         let mut read: Config = toml_edit::de::from_str(TEMPLATE).expect("the template is valid");
         for gateway in read.gateway.values_mut() {
             assert_ne!(gateway.listen.port(), 0);
             gateway.listen.set_port(0);
         }
+        assert!(!read.demo.enabled, "whoever wires an installation wants no other bot in it");
+        read.demo.enabled = true;
         assert_eq!(read, Config::default());
+    }
+
+    #[test]
+    fn two_gateways_on_one_port_are_refused_and_any_free_port_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = Layout::resolve(Some(folder.path().to_owned())).expect("a folder");
+        let load = |text: &str| {
+            std::fs::write(layout.config(), text).expect("writable");
+            Config::load(&layout).map(drop).map_err(|error| error.to_string())
+        };
+        let refused = load(&TEMPLATE.replace("7811", "7810")).expect_err("one port for two");
+        for part in ["gateway.binance", "gateway.bybit", "127.0.0.1:7810"] {
+            assert!(refused.contains(part), "{refused}");
+        }
+        assert_eq!(load(&TEMPLATE.replace("7811", "0").replace("7810", "0")), Ok(()));
+        assert_eq!(load(&TEMPLATE.replace("127.0.0.1:7811", "127.0.0.2:7810")), Ok(()));
     }
 
     #[test]

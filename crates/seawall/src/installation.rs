@@ -114,7 +114,7 @@ impl Installation {
 
     /// Puts the policy `text` in force: reseals the keys under it and tells the running vault.
     /// Edits of policy.toml that are not in force are not overwritten.
-    pub fn apply_policy(&self, text: &str, change: Change) -> anyhow::Result<Policy> {
+    pub fn apply_policy(&self, text: &str, change: &Change) -> anyhow::Result<Policy> {
         let new = parse_policy(text)?;
         let root = self.root_secret()?;
         let (store, old) = self.store()?;
@@ -131,12 +131,13 @@ impl Installation {
     }
 
     /// Writes `store` and has the running vault take it. If the vault refuses, the old one stays; if
-    /// it does not answer, the new one is what it takes at its next start.
-    pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: Change) -> anyhow::Result<()> {
+    /// it does not answer, the new one is what it takes at its next start. Where none runs, the next
+    /// one records the change.
+    pub fn put_in_force(&self, store: &SealedStore, policy: &Policy, change: &Change) -> anyhow::Result<()> {
         let path = self.layout.trade_store();
         let before = std::fs::read(&path).ok();
         let text = store.to_json();
-        let command = AdminCommand::Load { store: text.clone(), change };
+        let command = AdminCommand::Load { store: text.clone(), change: change.clone() };
         let length = serde_json::to_vec(&command)?.len();
         anyhow::ensure!(
             length <= protocol::line::MAX_LINE,
@@ -144,13 +145,18 @@ impl Installation {
             protocol::line::MAX_LINE
         );
         write_private(&path, text.as_bytes())?;
-        if let Err(error) = self.tell_vault(&command) {
-            if !error.is::<Refused>() {
+        let refused = match self.tell_vault(&command) {
+            Ok(Some(_)) => None,
+            Ok(None) => crate::unrecorded::keep(self, change).err(),
+            Err(error) if error.is::<Refused>() => Some(error),
+            Err(error) => {
                 return Err(error.context(
                     "the change is on disk, but whether the running vault took it is not known; \
                      see `seawall status`, and give the command again",
                 ));
             }
+        };
+        if let Some(error) = refused {
             if let Some(before) = before {
                 write_private(&path, &before)?;
             }
@@ -177,8 +183,15 @@ impl Installation {
         write_private(&self.layout.stand_ins(), &serde_json::to_vec_pretty(&directory)?)
     }
 
-    /// Sends a command to the vault if it runs. Without one, the change takes effect when it
-    /// starts; the record of it is made then.
+    /// Has the vault record `change`; where none runs, the next one does.
+    pub fn note(&self, change: &Change) -> anyhow::Result<()> {
+        match self.tell_vault(&AdminCommand::Note { change: change.clone() })? {
+            Some(_) => Ok(()),
+            None => crate::unrecorded::keep(self, change),
+        }
+    }
+
+    /// Sends a command to the vault if it runs; `None` if it does not.
     pub fn tell_vault(&self, command: &AdminCommand) -> anyhow::Result<Option<AdminReply>> {
         self.tell_vault_within(command, ANSWER_LIMIT)
     }

@@ -1,7 +1,7 @@
 //! Where everything of one installation lies.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -30,11 +30,17 @@ impl Layout {
         Ok(Self { data, run })
     }
 
+    /// Whether this is the folder that is taken when none is named.
+    pub fn is_default(&self) -> bool {
+        default_data_dir().and_then(|path| std::path::absolute(path).ok()).as_deref() == Some(&self.data)
+    }
+
     /// Makes the folders that are missing, readable by the owner alone.
     pub fn create(&self) -> anyhow::Result<()> {
         for path in [&self.data, &self.run, &self.keys_dir(), &self.process_logs()] {
             make_private_dir(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
             check_private_dir(path)?;
+            close_to_others(path)?;
         }
         Ok(())
     }
@@ -59,6 +65,10 @@ impl Layout {
     }
     pub fn stand_ins(&self) -> PathBuf {
         self.data.join("stand-ins.json")
+    }
+    /// Changes made while nothing ran, which the log does not hold yet.
+    pub fn unrecorded(&self) -> PathBuf {
+        self.data.join("unrecorded.json")
     }
     pub fn paper_accounts(&self) -> PathBuf {
         self.data.join("paper-accounts.json")
@@ -126,6 +136,15 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
 fn check_private_dir(path: &Path) -> anyhow::Result<()> {
     let found = std::fs::symlink_metadata(path).with_context(|| format!("{}", path.display()))?;
     let own = protocol::peer::Peer::own_uid();
+    if found.is_symlink() {
+        let place = std::fs::canonicalize(path).map_or_else(
+            |_| "which leads nowhere".to_owned(),
+            |place| {
+                format!("name the folder it leads to instead: --data-dir {}", crate::typed::quoted(&place))
+            },
+        );
+        anyhow::bail!("{} is a link, and links may be turned; {place}", path.display());
+    }
     anyhow::ensure!(found.is_dir(), "{} is not a folder; choose another with --data-dir", path.display());
     anyhow::ensure!(
         found.uid() == own,
@@ -135,9 +154,23 @@ fn check_private_dir(path: &Path) -> anyhow::Result<()> {
     );
     anyhow::ensure!(
         found.mode() & 0o022 == 0,
-        "{} may be changed by other users; chmod 0700 {0}",
-        path.display()
+        "{} may be changed by other users; chmod 0700 {}",
+        path.display(),
+        crate::typed::quoted(path)
     );
+    Ok(())
+}
+
+/// Takes from others the right to read a folder that someone else made for us. To pass through it, to
+/// the bots' socket, stays as the operator has set it.
+fn close_to_others(path: &Path) -> anyhow::Result<()> {
+    let mode = std::fs::metadata(path).with_context(|| format!("{}", path.display()))?.mode() & 0o7777;
+    if mode & 0o044 != 0 {
+        let closed = std::fs::Permissions::from_mode(mode & !0o044);
+        std::fs::set_permissions(path, closed)
+            .with_context(|| format!("cannot close {} to others", path.display()))?;
+        tracing::warn!("{} could be read by others (mode {mode:04o}) and is closed now", path.display());
+    }
     Ok(())
 }
 

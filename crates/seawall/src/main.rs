@@ -8,7 +8,10 @@ mod config;
 mod descriptor;
 mod installation;
 mod layout;
+mod notices;
 mod process;
+mod typed;
+mod unrecorded;
 mod up;
 
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::layout::Layout;
+use crate::notices::Notices;
 
 /// A signing vault and risk firewall for trading bots: your bot sends orders, not secrets.
 #[derive(Debug, Parser)]
@@ -72,8 +76,9 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_env("SEAWALL_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    match run(arguments) {
+    let notices = Notices::default();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(notices.clone()).with_ansi(false).init();
+    match run(arguments, &notices) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("seawall: {error:#}");
@@ -82,7 +87,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(arguments: Arguments, notices: &Notices) -> anyhow::Result<ExitCode> {
     let command = arguments.command.unwrap_or_else(|| Command::Up(up::Options::default()));
     if let Command::Process { name } = command {
         process::run(name)?;
@@ -90,7 +95,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let layout = Layout::resolve(arguments.data_dir)?;
     match command {
-        Command::Up(options) => up::run(layout, &options),
+        Command::Up(options) => up::run(layout, &options, notices),
         Command::Init(options) => commands::init::run(layout, &options),
         Command::Doctor(options) => commands::doctor::run(layout, &options),
         Command::Key(command) => commands::key::run(layout, command),

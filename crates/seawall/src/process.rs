@@ -62,6 +62,8 @@ impl Drop for VaultStartup {
 
 /// Runs the process `name` until standard input ends.
 pub fn run(name: ProcessName) -> anyhow::Result<()> {
+    // What a process makes, such as the log and its index, is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match name {
         ProcessName::Vault => run_vault(),
         ProcessName::Journal => run_journal(),

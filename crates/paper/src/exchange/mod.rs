@@ -133,7 +133,7 @@ impl Exchange {
             listings,
             accounts: Vec::new(),
             orders: BTreeMap::new(),
-            next_order_id: 10_000_001,
+            next_order_id: crate::Config::FIRST_ID,
             next_quote_id: maker::FIRST_QUOTE_ID,
             random,
             started_ms: now_ms,
@@ -142,6 +142,14 @@ impl Exchange {
         exchange.step(now_ms);
         exchange.events.clear();
         exchange
+    }
+
+    /// Numbers orders, and each instrument's trades, from `first_id` on.
+    pub fn number_from(&mut self, first_id: u64) {
+        self.next_order_id = first_id;
+        for listing in &mut self.listings {
+            listing.tape.number_from(first_id);
+        }
     }
 
     /// Opens an account, or finds the one of that name.

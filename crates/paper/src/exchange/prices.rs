@@ -110,6 +110,11 @@ impl Tape {
         Self { candles, trades: VecDeque::new(), next_trade_id: 1 }
     }
 
+    /// Numbers the trades from here on.
+    pub(crate) fn number_from(&mut self, first_id: u64) {
+        self.next_trade_id = first_id;
+    }
+
     /// Notes a trade of `lots` at `ticks`; `trade`'s id is set here.
     pub(crate) fn record(&mut self, mut trade: PublicTrade, ticks: i64, lots: i64) -> PublicTrade {
         trade.id = self.next_trade_id;

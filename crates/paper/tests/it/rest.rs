@@ -205,3 +205,35 @@ fn a_bad_configuration_is_named() {
     let open = Config { control: "0.0.0.0:0".parse().expect("address"), ..demo };
     assert!(matches!(paper::spawn(open), Err(Error::ControlNotLoopback(_))));
 }
+
+/// The ids of an order on Binance and on Bybit, and of the trade that filled the first.
+fn ids(first_id: u64) -> (u64, String, u64) {
+    let venue = paper::spawn(Config { tick_ms: 0, first_id, ..Config::demo(7) }).expect("starts");
+    let market = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.002";
+    let filled = binance(&venue, "trade", "POST", "/api/v3/order", market).body;
+    let order = json!({
+        "category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.002",
+        "price": "50000",
+    });
+    let placed = bybit(&venue, "trade", "POST", "/v5/order/create", &order.to_string()).body;
+    let own = placed["result"]["orderId"].as_str().unwrap_or_else(|| panic!("{placed}")).to_owned();
+    let cancel = json!({ "category": "linear", "symbol": "BTCUSDT", "orderId": own });
+    let cancelled = bybit(&venue, "trade", "POST", "/v5/order/cancel", &cancel.to_string()).body;
+    assert_eq!(cancelled["retCode"], 0, "{cancelled}");
+    let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{filled}"));
+    (number(&filled["orderId"]), own, number(&filled["fills"][0]["tradeId"]))
+}
+
+#[test]
+fn ids_begin_where_they_are_told_to_and_keep_the_venues_forms() {
+    let (order, own, _) = ids(Config::FIRST_ID);
+    assert_eq!((order, own.as_str()), (10_000_001, "5ea3a110-0000-4000-8000-000000989681"));
+    let later = Config::MAX_FIRST_ID - 1;
+    let (order, own, trade) = ids(later);
+    assert_eq!((order, own.len()), (later, 36));
+    assert!(trade >= later && trade < 1 << 53, "{trade}");
+    for first_id in [0, Config::MAX_FIRST_ID] {
+        let refused = paper::spawn(Config { first_id, ..Config::demo(7) });
+        assert!(matches!(refused.err(), Some(Error::FirstId(id)) if id == first_id));
+    }
+}

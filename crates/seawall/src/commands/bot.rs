@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 use gateway::StandIn;
-use protocol::admin::{AdminCommand, Change};
+use protocol::admin::Change;
 use trading::{AccountName, BotName, Venue};
 
 use crate::commands::say;
@@ -40,9 +40,12 @@ pub enum Command {
     Remove {
         /// The bot.
         name: BotName,
-        /// Only its login at this venue; the policy keeps the bot.
+        /// Only its logins at this venue; the policy keeps the bot.
         #[arg(long)]
         venue: Option<Venue>,
+        /// Only the login with this API key, from `seawall bot list`; the policy keeps the bot.
+        #[arg(long, value_name = "API_KEY")]
+        key: Option<String>,
     },
 }
 
@@ -55,9 +58,9 @@ pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
             add(&installation, &name, venue, &account, json)?;
         }
         Command::List { json } => list(&installation, json)?,
-        Command::Remove { name, venue } => {
+        Command::Remove { name, venue, key } => {
             let _changing = installation.changing()?;
-            remove(&installation, &name, venue)?;
+            remove(&installation, &name, venue, key.as_deref())?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -89,10 +92,10 @@ pub fn admit(
     let change =
         Change { kind: "bot".into(), text: format!("bot {bot} may use account {account} at {venue}") };
     let policy = if edited == store.policy() {
-        installation.tell_vault(&AdminCommand::Note { change })?;
+        installation.note(&change)?;
         policy
     } else {
-        installation.apply_policy(&edited, change)?
+        installation.apply_policy(&edited, &change)?
     };
     let login = new_stand_in(bot, venue, account);
     let kept = login.clone();
@@ -164,25 +167,44 @@ fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn remove(installation: &Installation, bot: &BotName, venue: Option<Venue>) -> anyhow::Result<()> {
+/// Revokes the logins of `bot`, or of those only the ones at `venue` and with `key`. The whole bot goes
+/// from the policy too, if the policy still names it.
+fn remove(
+    installation: &Installation,
+    bot: &BotName,
+    venue: Option<Venue>,
+    key: Option<&str>,
+) -> anyhow::Result<()> {
     let (store, policy) = installation.store()?;
-    let goes = |login: &StandIn| login.bot == *bot && venue.is_none_or(|venue| login.venue == venue);
+    let goes = |login: &StandIn| {
+        login.bot == *bot
+            && venue.is_none_or(|venue| login.venue == venue)
+            && key.is_none_or(|key| login.api_key == key)
+    };
     let before = installation.directory()?.stand_ins;
     let count = before.iter().filter(|login| goes(login)).count();
+    let in_policy = policy.bots().any(|(name, _)| name == bot);
+    let known = in_policy || before.iter().any(|login| login.bot == *bot);
+    anyhow::ensure!(known, "there is no bot {bot}; see `seawall bot list`");
+    let whole = venue.is_none() && key.is_none();
+    anyhow::ensure!(count > 0 || whole, "bot {bot} has no such login; see `seawall bot list`");
     // Logins first: nothing signed with them is admitted from here on.
     installation.write_directory(|logins| logins.retain(|login| !goes(login)), &policy)?;
-    let text = format!("revoked {count} login(s) of bot {bot}");
+    let text = match key {
+        Some(key) => format!("revoked login {key} of bot {bot}"),
+        None => format!("revoked {count} login(s) of bot {bot}"),
+    };
     let change = Change { kind: "bot".into(), text: text.clone() };
-    let edited = match venue {
-        Some(_) => store.policy().to_owned(),
-        None => policy::edit::remove_bot(store.policy(), bot)
-            .map_err(|mistakes| anyhow::anyhow!("the policy cannot be edited: {}", join(&mistakes)))?,
+    let edited = if whole && in_policy {
+        policy::edit::remove_bot(store.policy(), bot)
+            .map_err(|mistakes| anyhow::anyhow!("the policy cannot be edited: {}", join(&mistakes)))?
+    } else {
+        store.policy().to_owned()
     };
     if edited == store.policy() {
-        anyhow::ensure!(count > 0, "there is no bot {bot}; see `seawall bot list`");
-        installation.tell_vault(&AdminCommand::Note { change })?;
+        installation.note(&change)?;
     } else {
-        installation.apply_policy(&edited, change)?;
+        installation.apply_policy(&edited, &change)?;
     }
     say(text);
     Ok(())

@@ -62,6 +62,13 @@ pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
     let layout = &installation.layout;
     say(format!("wrote {}", layout.config().display()));
     say(format!("wrote {}", layout.policy().display()));
-    say("next: seawall key add --venue … --account … --role trade, seawall bot add NAME …, seawall up");
+    let (venue, account) = (options.venue, &options.account);
+    for words in [
+        format!("key add --venue {venue} --account {account} --role trade"),
+        format!("bot add NAME --venue {venue} --account {account}"),
+        "up".to_owned(),
+    ] {
+        say(format!("next: {}", crate::typed::command(layout, &words)));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use keys::{KeyDescription, KeyStage, NewKey, Role, SecretText};
 use protocol::admin::Change;
-use trading::{AccountName, Venue};
+use trading::{AccountName, Timestamp, Venue};
 use venue::KeyPermissions;
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ use crate::layout::Layout;
 /// Longest secret taken from standard input, in bytes (an RSA-4096 key in PEM is 3.3 KiB).
 const MAX_SECRET: u64 = 16 * 1024;
 /// How long a replaced key is kept after the switch: longer than any request it signed can live.
-const RETIREMENT: Duration = Duration::from_secs(70);
+pub const RETIREMENT: Duration = Duration::from_secs(70);
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -90,6 +90,10 @@ fn role(text: &str) -> Result<Role, String> {
 /// Carries out `command`.
 pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
     let installation = Installation::open(layout)?;
+    if !matches!(command, Command::List { .. }) && installation.is_set_up() {
+        let _changing = installation.changing()?;
+        drop_expired(&installation)?;
+    }
     match command {
         Command::Add(options) => add(&installation, &options)?,
         Command::List { json } => list(&installation, json)?,
@@ -108,7 +112,7 @@ fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> 
     let root = installation.root_secret()?;
     let key = store.add(&root, &policy.hash(), &options.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("added {}", described(&key)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     say(format!("sealed {}", described(&key)));
     Ok(())
 }
@@ -122,31 +126,51 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
     let root = installation.root_secret()?;
     let new = store.rotate(&root, &policy.hash(), &options.key.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     drop(changing);
     say(format!("switched to {}", described(&new)));
     if !options.drop_now {
-        say(format!("the old key is dropped in {} s", RETIREMENT.as_secs()));
+        say(format!(
+            "the old key is dropped in {} s; after Ctrl-C it stays sealed until the next `seawall up` or key \
+             command drops it",
+            RETIREMENT.as_secs()
+        ));
         std::thread::sleep(RETIREMENT);
+        let _changing = installation.changing()?;
+        return drop_expired(installation);
     }
-    drop_retiring(installation, &new)
+    let _changing = installation.changing()?;
+    drop_retiring(installation, |key, _| {
+        key.venue == new.venue && key.account == new.account && key.role == new.role
+    })
 }
 
-/// Drops every replaced key of the same venue, account and role.
-fn drop_retiring(installation: &Installation, new: &KeyDescription) -> anyhow::Result<()> {
-    let _changing = installation.changing()?;
+/// Drops every key that was replaced so long ago that nothing it signed can be under way. The caller
+/// holds [`Installation::changing`].
+pub fn drop_expired(installation: &Installation) -> anyhow::Result<()> {
+    let now = now();
+    drop_retiring(installation, |_, since| is_expired(since, now))
+}
+
+/// Whether a key that retires since `since` has outlived its use.
+pub fn is_expired(since: Option<Timestamp>, now: Timestamp) -> bool {
+    since.is_none_or(|since| u128::from(now.since_ms(since)) >= RETIREMENT.as_millis())
+}
+
+/// Drops the replaced keys that `goes` picks.
+fn drop_retiring(
+    installation: &Installation,
+    goes: impl Fn(&KeyDescription, Option<Timestamp>) -> bool,
+) -> anyhow::Result<()> {
     let (mut store, policy) = installation.store()?;
-    let old: Vec<KeyDescription> = store
-        .descriptions()
-        .filter(|key| key.stage == KeyStage::Retiring)
-        .filter(|key| key.venue == new.venue && key.account == new.account && key.role == new.role)
-        .cloned()
-        .collect();
+    let old: Vec<KeyDescription> =
+        store.retiring().filter(|(key, since)| goes(key, *since)).map(|(key, _)| key.clone()).collect();
     for key in &old {
         store.remove(&key.key_id)?;
         let change = Change { kind: "key".into(), text: format!("dropped {}", described(key)) };
-        installation.put_in_force(&store, &policy, change)?;
-        say(format!("dropped {}; delete it at the venue too", described(key)));
+        installation.put_in_force(&store, &policy, &change)?;
+        // Not to standard output: `up --json` prints one object there and nothing else.
+        eprintln!("dropped {}; delete it at the venue too", described(key));
     }
     Ok(())
 }
@@ -156,7 +180,7 @@ fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
     let (mut store, policy) = installation.store()?;
     let key = store.remove(key_id)?;
     let change = Change { kind: "key".into(), text: format!("removed {}", described(&key)) };
-    installation.put_in_force(&store, &policy, change)?;
+    installation.put_in_force(&store, &policy, &change)?;
     say(format!("removed {}; delete it at the venue too", described(&key)));
     Ok(())
 }
@@ -293,6 +317,15 @@ mod tests {
         let mut permissions = venue::read_permissions(Venue::Bybit, body).expect("a reply of the venue");
         change(&mut permissions);
         judge_permissions(&permissions).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_replaced_key_is_of_no_use_after_its_retirement_and_not_before() {
+        let at = Timestamp::from_ms;
+        assert!(!is_expired(Some(at(1_000)), at(70_999)));
+        assert!(is_expired(Some(at(1_000)), at(71_000)));
+        assert!(!is_expired(Some(at(1_000)), at(0)), "a clock that went back makes nothing older");
+        assert!(is_expired(None, at(0)), "kept by a version that did not say since when");
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use policy::{ChangeVerdict, Context, Finding, MarkPrice, Policy, Request, State, Verdict};
-use protocol::admin::Change;
+use policy::{ChangeVerdict, Context, Finding, MarkPrice, Policy, Request, State, Tier, Verdict};
+use protocol::admin::{AdminCommand, AdminReply, Change};
 use protocol::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use trading::{AccountName, BotName, Instrument, Intent, Market, Price, Venue};
+use trading::{AccountName, BotName, Instrument, Intent, Market, Price, TradingState, Venue};
 
 use crate::commands::say;
 use crate::installation::{Installation, now, parse_policy};
@@ -19,6 +20,8 @@ use crate::layout::{Layout, read_text};
 
 /// Longest order file, in bytes.
 const MAX_ORDER: u64 = 64 * 1024;
+/// Longest wait for the vault's word on the trading state.
+const STATUS_LIMIT: Duration = Duration::from_secs(2);
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
@@ -97,16 +100,20 @@ fn diff(old: &Path, new: &Path, all: bool, json: bool) -> anyhow::Result<ExitCod
     let read = |path: &Path| parse_policy(&read_text(path)?).with_context(|| format!("{}", path.display()));
     let changes = read(old)?.diff(&read(new)?);
     if json {
-        say(serde_json::json!({ "tightening": policy::is_tightening(&changes), "fields": changes }));
+        let fields: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                serde_json::json!({
+                    "field": change.field, "old": change.old, "new": change.new,
+                    "direction": direction(change.direction),
+                })
+            })
+            .collect();
+        say(serde_json::json!({ "tightening": policy::is_tightening(&changes), "fields": fields }));
         return Ok(ExitCode::SUCCESS);
     }
     for change in changes.iter().filter(|change| all || change.direction != ChangeVerdict::Equal) {
-        let direction = match change.direction {
-            ChangeVerdict::Tighter => "tighter",
-            ChangeVerdict::Looser => "looser",
-            ChangeVerdict::Equal => "equal",
-            ChangeVerdict::Changed => "changed",
-        };
+        let direction = direction(change.direction);
         let side = |value: &Option<String>| value.clone().unwrap_or_else(|| "(absent)".to_owned());
         say(format!("{direction:<8} {}: {} -> {}", change.field, side(&change.old), side(&change.new)));
     }
@@ -114,6 +121,16 @@ fn diff(old: &Path, new: &Path, all: bool, json: bool) -> anyhow::Result<ExitCod
     let kind = if policy::is_tightening(&changes) { "tightens, or changes nothing" } else { "loosens" };
     say(format!("{equal} of {} fields are equal; as a whole the new policy {kind}", changes.len()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tighter, looser or equal. What allows other things, neither more nor less, may allow what was
+/// forbidden: looser.
+fn direction(verdict: ChangeVerdict) -> &'static str {
+    match verdict {
+        ChangeVerdict::Tighter => "tighter",
+        ChangeVerdict::Equal => "equal",
+        _ => "looser",
+    }
 }
 
 fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
@@ -131,14 +148,14 @@ fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let changes = old.diff(&new);
     let loosened: Vec<&str> = changes
         .iter()
-        .filter(|change| matches!(change.direction, ChangeVerdict::Looser | ChangeVerdict::Changed))
+        .filter(|change| direction(change.direction) == "looser")
         .map(|change| change.field.as_str())
         .collect();
     let text_of_change = match loosened.as_slice() {
         [] => "tightened the policy".to_owned(),
         fields => format!("loosened {}", shortened(&fields.join(", "))),
     };
-    installation.apply_policy(&text, Change { kind: "policy".into(), text: text_of_change.clone() })?;
+    installation.apply_policy(&text, &Change { kind: "policy".into(), text: text_of_change.clone() })?;
     say(format!("policy {} is in force: {text_of_change}", hex(&new.hash())));
     Ok(ExitCode::SUCCESS)
 }
@@ -167,9 +184,11 @@ struct OrderFile<'a> {
 }
 
 fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let installation = Installation::open(layout);
+    let states = installation.as_ref().ok().and_then(trading_states);
     let policy = match file {
         Some(file) => parse_policy(&read_text(file)?)?,
-        None => Installation::open(layout)?.store().context("give a policy with --policy")?.1,
+        None => installation?.store().context("give a policy with --policy")?.1,
     };
     let text = if order == Path::new("-") {
         let mut text = String::new();
@@ -181,35 +200,59 @@ fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> any
     let parsed: OrderFile<'_> =
         serde_json::from_str(&text).context("the order is not what the sign socket takes")?;
     let (request, context) = question(parsed, &policy)?;
-    let state = State::new(request.account.clone());
+    let mut state = State::new(request.account.clone());
+    let known = states.and_then(|states| states.into_iter().find(|(name, _)| *name == request.account));
+    if let Some((_, trading)) = &known {
+        state.set_trading_state(*trading);
+    }
     let findings = policy::explain(&policy, &state, &request, &context);
     let denied = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Deny(_)));
     if json {
-        say(serde_json::json!({ "intent": request.intent, "findings": findings, "approved": !denied }));
+        say(serde_json::json!({
+            "intent": request.intent, "findings": findings, "approved": !denied,
+            "trading_state": state.trading_state(), "trading_state_known": known.is_some(),
+        }));
     } else {
-        print_findings(&request, &findings, denied);
+        print_findings(&request, &findings);
+        let trading = state.trading_state();
+        say(match known {
+            Some(_) => format!("trading state: {trading}, as the running vault says"),
+            None => format!("trading state: taken as {trading}; no running vault knows the account"),
+        });
+        let verdict = if denied { "denied" } else { "approved" };
+        say(format!("verdict: {verdict} (with nothing signed before)"));
     }
     Ok(if denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn print_findings(request: &Request, findings: &[Finding], denied: bool) {
+/// The trading states that the running vault keeps, if one answers.
+fn trading_states(installation: &Installation) -> Option<Vec<(AccountName, TradingState)>> {
+    match installation.tell_vault_within(&AdminCommand::Status, STATUS_LIMIT) {
+        Ok(Some(AdminReply::Status(status))) => Some(status.states),
+        _ => None,
+    }
+}
+
+fn print_findings(request: &Request, findings: &[Finding]) {
     say(format!("{} asks account {}: {}", request.bot, request.account, request.intent));
     for finding in findings {
         let leg = finding.leg.map_or(String::new(), |leg| format!(" leg {leg}"));
-        let tier = format!("{:?}", finding.tier).to_lowercase();
+        let tier = match finding.tier {
+            Tier::SelfContained => "S",
+            Tier::Oracle => "O",
+        };
         let verdict = match &finding.verdict {
             Verdict::Pass => "pass".to_owned(),
             Verdict::NotApplicable => "-".to_owned(),
             Verdict::Deny(denial) => format!("DENY  {denial}"),
         };
         say(format!(
-            "{:<26} {:<14} {:<28} {verdict}",
+            "{:<26} {:<2} {:<28} {verdict}",
             format!("{}{leg}", finding.rule),
             tier,
             finding.numbers
         ));
     }
-    say(if denied { "verdict: denied" } else { "verdict: approved (with nothing signed before)" });
 }
 
 /// The question the vault would put to the policy, with the same defaults.

@@ -27,7 +27,7 @@ pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
         Ok(Some(AdminReply::Status(status))) => Some(status),
         Ok(_) => None,
         Err(error) => {
-            tracing::warn!(%error, "the vault gives no status");
+            tracing::warn!("the vault gives no status: {error:#}");
             None
         }
     };

@@ -1,5 +1,6 @@
 //! `seawall up`: everything on one machine, supervised, and shown working.
 
+mod accounts;
 mod addresses;
 mod demo;
 mod lock;
@@ -7,8 +8,10 @@ mod screen;
 pub mod stack;
 mod summary;
 pub mod supervisor;
+mod tally;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +22,7 @@ use clap::Args;
 
 use crate::installation::Installation;
 use crate::layout::Layout;
+use crate::notices::Notices;
 use crate::up::lock::Lock;
 use crate::up::screen::{Plain, Screen, View};
 use crate::up::stack::Stack;
@@ -60,7 +64,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs until told to stop, then stops everything in order and verifies the log from its files.
-pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
+pub fn run(layout: Layout, options: &Options, notices: &Notices) -> anyhow::Result<ExitCode> {
     layout.create()?;
     let _lock = Lock::take(&layout)?;
     let installation = Installation::open(layout)?;
@@ -68,15 +72,19 @@ pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot watch for signals")?;
     }
-    let mut stack = Stack::prepare(installation, options.no_demo)?;
-    let first_record = stack.log_size_on_disk();
+    let up_log = installation.layout.process_logs().join("up.log");
+    let mut stack = Stack::prepare(installation, options.no_demo, notices)?;
     stack.start(&|| !stop.load(Ordering::Relaxed))?;
-    let mut view = view(options);
+    let mut view = view(options, notices, &up_log);
     let shown = attend(&mut stack, view.as_mut(), options.run_for, &stop);
     drop(view);
+    notices.to_stderr();
+    if notices.last().is_some() {
+        tracing::warn!("there were warnings; see {}", up_log.display());
+    }
     stack.stop();
     shown?;
-    let summary = Summary::of(&stack, first_record)?;
+    let summary = Summary::of(&mut stack)?;
     if options.json {
         crate::commands::say(serde_json::to_string(&summary)?);
     } else {
@@ -85,12 +93,17 @@ pub fn run(layout: Layout, options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if summary.verified { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn view(options: &Options) -> Box<dyn View> {
+fn view(options: &Options, notices: &Notices, up_log: &Path) -> Box<dyn View> {
     if options.json {
         Box::new(screen::Silent)
     } else if std::io::stdout().is_terminal() {
         match Screen::open() {
-            Ok(screen) => Box::new(screen),
+            Ok(screen) => {
+                if let Err(error) = notices.to_file(up_log) {
+                    tracing::warn!("cannot write {}: {error}", up_log.display());
+                }
+                Box::new(screen)
+            }
             Err(error) => {
                 tracing::warn!(%error, "no full screen here; printing lines");
                 Box::new(Plain::default())

@@ -9,45 +9,32 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use gateway::{Bases, StandIn};
-use keys::{NewKey, Role, SecretText};
-use policy::Policy;
-use protocol::admin::{AdminCommand, AdminReply, Change, VaultStatus};
-use serde::{Deserialize, Serialize};
-use trading::{AccountName, BotName, Venue};
+use protocol::admin::{AdminCommand, AdminReply, VaultStatus};
+use serde::Serialize;
+use trading::{Timestamp, Venue};
 use zeroize::Zeroizing;
 
-use crate::commands::bot;
-use crate::commands::init::Preset;
-use crate::installation::{Installation, now, random_text};
-use crate::layout::{Layout, read_text, write_private};
+use crate::installation::{Installation, now};
+use crate::layout::{Layout, read_text};
+use crate::notices::Notices;
 use crate::process::{JournalStartup, VaultStartup};
+use crate::up::accounts::{PaperKey, demo_login, ensure_paper_keys, set_up};
 use crate::up::addresses::{Addresses, ProcessState};
 use crate::up::demo::DemoBot;
 use crate::up::screen::Picture;
 use crate::up::supervisor::{Health, Process, Recipe};
+use crate::up::tally::{Counts, Tally, VaultCounts};
 
 /// Decisions shown at once.
 const SHOWN_ORDERS: usize = 40;
 /// Longest wait for the vault's status while the processes need looking after.
 const STATUS_LIMIT: Duration = Duration::from_millis(250);
-
-/// Name of the demonstration bot and of the account it trades.
-const DEMO: &str = "demo";
-/// What the demonstration bot may sign for in a day: more than it can at its default pace.
-const DEMO_BUDGET: &str = "10000000";
-
-/// A paper account's key, as the paper venue issued it. Worth nothing anywhere else.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PaperKey {
-    pub venue: Venue,
-    pub account: AccountName,
-    pub api_key: String,
-    pub secret: String,
-}
+/// Longest wait for what the vault has approved to leave, at the stop.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(1);
 
 /// The sockets the vault listens on; bound once, so that callers never see it restart.
 pub struct VaultSockets {
@@ -70,17 +57,23 @@ pub struct Stack {
     addresses: Addresses,
     sockets: Arc<VaultSockets>,
     status: Option<VaultStatus>,
-    /// Released and rejected counts of vaults that are gone, so that restarts lose none.
-    carried: [u64; 2],
+    /// Warnings of this process, which the picture shows.
+    notices: Notices,
+    /// Records in the log before anything ran.
+    first_record: u64,
+    tally: Tally,
+    /// Orders rejected by the venue that vaults which are gone have heard of.
+    carried_rejected: u64,
 }
 
 impl Stack {
     /// Sets up what is missing and binds the vault's sockets; starts nothing.
-    pub fn prepare(installation: Installation, no_demo: bool) -> anyhow::Result<Self> {
+    pub fn prepare(installation: Installation, no_demo: bool, notices: &Notices) -> anyhow::Result<Self> {
         if !installation.is_set_up() {
             set_up(&installation)?;
         }
         let changing = installation.changing()?;
+        crate::commands::key::drop_expired(&installation)?;
         let (store, policy) = installation.store()?;
         if !installation.policy_file_is(store.policy()) {
             tracing::warn!(
@@ -93,6 +86,7 @@ impl Stack {
         ensure_paper_keys(&installation)?;
         drop(changing);
         let sockets = Arc::new(VaultSockets::bind(&installation)?);
+        let first_record = crate::commands::log::size(&installation.layout.log()).unwrap_or(0);
         Ok(Self {
             installation,
             processes: Vec::new(),
@@ -103,7 +97,10 @@ impl Stack {
             addresses: Addresses::default(),
             sockets,
             status: None,
-            carried: [0; 2],
+            notices: notices.clone(),
+            first_record,
+            tally: Tally::starting_at(first_record),
+            carried_rejected: 0,
         })
     }
 
@@ -125,6 +122,9 @@ impl Stack {
         self.launch(vault_recipe(&self.installation, &self.sockets, &bases.vault), keep_going)?;
         let recipe = gateway_recipe(&self.installation, &bases.gateway, &self.gateway);
         let said = self.launch(recipe, keep_going)?;
+        if let Err(error) = crate::unrecorded::record(&self.installation) {
+            tracing::warn!("changes made while nothing ran are not recorded yet: {error:#}");
+        }
         let bound: BTreeMap<Venue, SocketAddr> = serde_json::from_value(said)?;
         lock(&self.gateway).clone_from(&bound);
         self.addresses.up_pid = std::process::id();
@@ -168,26 +168,48 @@ impl Stack {
             // The bot's thread ends after its current request; it holds nothing.
             drop(thread.join());
         }
-        self.refresh_status();
         while let Some(mut process) = self.processes.pop() {
+            if process.name() == "vault" && *process.health() == Health::Ready {
+                self.await_last_words();
+            }
             process.stop();
         }
         drop(std::fs::remove_file(self.installation.layout.addresses()));
     }
 
+    /// Takes the vault's last counts, once everything it approved has left. The gateway is stopped by
+    /// now; a bot at the sign socket or a journal that is stuck is not waited for for long.
+    fn await_last_words(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS_LIMIT;
+        loop {
+            self.ask_status();
+            let left = |status: &VaultStatus| {
+                status.released == status.approved || status.durable == status.next_index
+            };
+            let all_left = self.status.as_ref().is_some_and(left);
+            if all_left || Instant::now() > deadline {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Everything there is to see now.
     pub fn picture(&mut self) -> Picture {
         self.refresh_status();
+        if let Err(error) = self.tally.look(&self.installation.layout.log()) {
+            tracing::debug!(%error, "the log's index cannot be read now");
+        }
         let layout = &self.installation.layout;
         let status = self.status.as_ref();
-        let [released, rejected] = self.totals();
+        let counts = self.counts();
         Picture {
             processes: self.process_states(),
             orders: crate::commands::log::latest_orders(&layout.log(), SHOWN_ORDERS).unwrap_or_default(),
-            approved: status.map_or(0, |status| status.approved),
-            denied: status.map_or(0, |status| status.denied),
-            released,
-            rejected,
+            approved: counts.approved,
+            denied: counts.denied,
+            released: counts.released,
+            rejected: self.rejected(),
             latency_us: self.latency_us(),
             log_size: status.map_or(0, |status| status.durable),
             checkpoint: checkpoint_text(layout),
@@ -199,15 +221,23 @@ impl Stack {
                 .iter()
                 .map(|(venue, url)| (venue.to_string(), url.clone()))
                 .collect(),
+            notice: self.notices.last(),
             next_commands: next_commands(layout),
         }
     }
 
-    /// Signatures that left, and orders the venue rejected, in this run.
-    pub fn totals(&self) -> [u64; 2] {
-        let [released, rejected] = self.carried;
-        let now = self.status.as_ref().map_or([0; 2], |status| [status.released, status.rejected]);
-        [released + now[0], rejected + now[1]]
+    /// What was approved, denied and released in this run.
+    pub fn counts(&self) -> Counts {
+        let last = self.status.as_ref().map(|status| VaultCounts {
+            epoch: status.epoch,
+            counts: Counts { approved: status.approved, denied: status.denied, released: status.released },
+        });
+        self.tally.totals(last.as_ref())
+    }
+
+    /// Orders the venue rejected in this run.
+    pub fn rejected(&self) -> u64 {
+        self.carried_rejected + self.status.as_ref().map_or(0, |status| status.rejected)
     }
 
     /// p50, p99 and p99.9 as the present vault measured them.
@@ -215,9 +245,14 @@ impl Stack {
         self.status.as_ref().map_or([0; 3], |status| status.latency_us)
     }
 
-    /// Records in the log before anything runs.
-    pub fn log_size_on_disk(&self) -> u64 {
-        crate::commands::log::size(&self.installation.layout.log()).unwrap_or(0)
+    /// Records in the log before anything ran.
+    pub fn first_record(&self) -> u64 {
+        self.first_record
+    }
+
+    /// Counts the rest of the log, once everything is stopped.
+    pub fn finish_tally(&mut self) -> anyhow::Result<()> {
+        self.tally.finish(&self.installation.layout.log())
     }
 
     fn refresh_status(&mut self) {
@@ -226,11 +261,14 @@ impl Stack {
         if !self.processes.iter().any(is_ready) {
             return;
         }
+        self.ask_status();
+    }
+
+    fn ask_status(&mut self) {
         let asked = self.installation.tell_vault_within(&AdminCommand::Status, STATUS_LIMIT);
         let Ok(Some(AdminReply::Status(new))) = asked else { return };
         if let Some(old) = self.status.take().filter(|old| old.pid != new.pid) {
-            self.carried[0] += old.released;
-            self.carried[1] += old.rejected;
+            self.carried_rejected += old.rejected;
         }
         self.status = Some(new);
     }
@@ -323,12 +361,8 @@ fn state_text(status: &VaultStatus) -> String {
 }
 
 fn next_commands(layout: &Layout) -> [String; 3] {
-    let data = layout.data().display();
-    [
-        format!("seawall --data-dir {data} log verify"),
-        format!("seawall --data-dir {data} halt --why \"just trying\""),
-        format!("seawall --data-dir {data} bot add mybot --venue bybit --account main"),
-    ]
+    ["log verify", "halt --why \"just trying\"", "bot add mybot --venue bybit --account main"]
+        .map(|words| crate::typed::command(layout, words))
 }
 
 /// Size and start of the root of the last checkpoint.
@@ -343,82 +377,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The embedded default: an account on each venue with the grid preset, and one for the demonstration
-/// bot, so that its orders use up no budget of the others.
-fn set_up(installation: &Installation) -> anyhow::Result<()> {
-    let text = if installation.layout.policy().exists() {
-        read_text(&installation.layout.policy())?
-    } else {
-        embedded_policy()?
-    };
-    installation.first_policy(&text).map(drop)
-}
-
-fn embedded_policy() -> anyhow::Result<String> {
-    let mut text = Preset::Grid.text(Venue::Bybit, &AccountName::new("main")?);
-    for (name, venue) in [("binance", Venue::Binance), (DEMO, Venue::Bybit)] {
-        text =
-            policy::edit::add_account(&text, &AccountName::new(name)?, venue, policy::presets::Preset::Grid)
-                .map_err(|mistakes| anyhow::anyhow!("the embedded policy: {mistakes:?}"))?;
-    }
-    let mut document: toml_edit::DocumentMut = text.parse()?;
-    for field in ["notional_per_utc_day", "notional_rolling_24h"] {
-        document["accounts"][DEMO][field] = toml_edit::value(DEMO_BUDGET);
-    }
-    Ok(document.to_string())
-}
-
-/// The demonstration bot's login on its own account, or where there is none, on the first Bybit account;
-/// `None` if the policy has neither.
-fn demo_login(installation: &Installation, policy: &Policy) -> anyhow::Result<Option<StandIn>> {
-    let name = BotName::new(DEMO)?;
-    let directory = installation.directory()?;
-    let own = |login: &&StandIn| login.bot == name && login.venue == Venue::Bybit;
-    if let Some(login) = directory.stand_ins.iter().find(own) {
-        return Ok(Some(login.clone()));
-    }
-    let on_bybit = || policy.accounts().filter(|(_, account)| account.venue() == Venue::Bybit);
-    let own_account = on_bybit().find(|(account, _)| account.as_str() == DEMO);
-    let Some((account, _)) = own_account.or_else(|| on_bybit().next()) else { return Ok(None) };
-    bot::admit(installation, &name, Venue::Bybit, account).map(Some)
-}
-
-/// Gives each account on the paper venue a key there, and seals it, unless it has one.
-fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<PaperKey>> {
-    let path = installation.layout.paper_accounts();
-    let mut issued: Vec<PaperKey> =
-        if path.exists() { serde_json::from_str(&read_text(&path)?)? } else { Vec::new() };
-    let (mut store, policy) = installation.store()?;
-    let root = installation.root_secret()?;
-    let mut added = false;
-    for (account, own) in policy.accounts().filter(|(_, own)| installation.config.is_paper(own.venue())) {
-        let venue = own.venue();
-        if store.descriptions().any(|key| key.venue == venue && key.account == *account) {
-            continue;
-        }
-        let key =
-            PaperKey { venue, account: account.clone(), api_key: random_text(18), secret: random_text(36) };
-        let secret = SecretText::new(key.secret.clone());
-        let new = NewKey {
-            venue,
-            account,
-            role: Role::Trade,
-            api_key: &key.api_key,
-            secret: &secret,
-            added_at: now(),
-        };
-        store.add(&root, &policy.hash(), &new)?;
-        issued.push(key);
-        added = true;
-    }
-    if added {
-        write_private(&path, &serde_json::to_vec_pretty(&issued)?)?;
-        let change = Change { kind: "key".into(), text: "sealed paper keys".into() };
-        installation.put_in_force(&store, &policy, change)?;
-    }
-    Ok(issued)
-}
-
 /// The paper venue's recipe. Its addresses stay the same over restarts.
 fn paper_recipe(
     installation: &Installation,
@@ -431,6 +389,7 @@ fn paper_recipe(
         name: "paper",
         startup: Box::new(move || {
             let mut config = paper::Config::demo(seed);
+            config.first_id = first_id(now());
             config.accounts = keys.iter().flat_map(paper_accounts).collect();
             if let Some(addresses) = *lock(&first) {
                 config.binance = addresses.binance;
@@ -442,6 +401,12 @@ fn paper_recipe(
         inherited: Vec::new(),
         log: installation.layout.process_logs().join("paper.log"),
     })
+}
+
+/// Where a paper venue that starts at `now` begins to count orders: an id of an earlier start would
+/// name two orders in the vault. Room for 64 in each millisecond; below 2^48 until the year 2100.
+fn first_id(now: Timestamp) -> u64 {
+    now.as_ms().saturating_mul(64)
 }
 
 /// The key in use, beside it one that may also withdraw, for trying what `key add` refuses, and one
@@ -579,19 +544,4 @@ fn bind(path: &Path, mode: u32) -> anyhow::Result<UnixListener> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot set the mode of {}", path.display()))?;
     Ok(listener)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_embedded_policy_gives_the_demo_bot_an_account_of_its_own() {
-        let text = embedded_policy().expect("it is a policy");
-        let policy = crate::installation::parse_policy(&text).expect("it is a policy");
-        let names: Vec<&str> = policy.accounts().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["binance", "demo", "main"]);
-        let budgets = text.matches("10000000").count();
-        assert_eq!(budgets, 2, "only the demo account has the large budgets");
-    }
 }

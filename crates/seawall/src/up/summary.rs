@@ -13,9 +13,11 @@ pub struct Summary {
     pub approved: u64,
     /// Requests denied in this run, from the log.
     pub denied: u64,
-    /// Orders the venue rejected, as the gateway saw it.
+    /// Orders the venue rejected, as the gateway saw it. A lower bound where a vault died: what it heard
+    /// in its last half second is not known.
     pub rejected: u64,
-    /// Signatures that left the vault.
+    /// Signatures that left the vault. Of a vault that died, everything it approved that is in the
+    /// log: nobody can say any more that it did not leave.
     pub released: u64,
     /// Records in the log, those of earlier runs included.
     pub log_size: u64,
@@ -36,20 +38,21 @@ pub struct Latency {
 }
 
 impl Summary {
-    /// Reads the log that `stack` left behind; `first` is the first record of this run.
-    pub fn of(stack: &Stack, first: u64) -> anyhow::Result<Self> {
-        let verdict = crate::commands::log::verify_folder(&stack.installation.layout.log())?;
+    /// Reads the log that `stack` left behind.
+    pub fn of(stack: &mut Stack) -> anyhow::Result<Self> {
+        let log = stack.installation.layout.log();
+        let verdict = crate::commands::log::verify_folder(&log)?;
         if let Some(fault) = &verdict.fault {
             eprintln!("seawall: the log does not verify: {fault}");
         }
-        let counts = crate::commands::log::count_outcomes(&stack.installation.layout.log(), first)?;
-        let [released, rejected] = stack.totals();
+        let counts = crate::commands::log::count_outcomes(&log, stack.first_record())?;
+        stack.finish_tally()?;
         let [p50, p99, p999] = stack.latency_us();
         Ok(Self {
             approved: counts.approved,
             denied: counts.denied,
-            rejected,
-            released,
+            rejected: stack.rejected(),
+            released: stack.counts().released,
             log_size: verdict.records,
             checkpoint: verdict.checkpoint,
             latency_us: Latency { p50, p99, p999 },

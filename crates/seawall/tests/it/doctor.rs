@@ -211,6 +211,21 @@ fn a_path_too_long_for_sockets_is_a_fault_only_where_no_shorter_one_helps() {
 }
 
 #[test]
+fn a_folder_where_a_socket_goes_is_named_with_its_mv() {
+    let patient = Patient::new();
+    for name in ["run/admin.sock", "run/journal.sock"] {
+        let path = patient.file(name);
+        fs::create_dir(&path).expect("it is ours");
+        let diagnosis = patient.diagnosis();
+        let (verdict, found, mend) = diagnosis.wrong("sockets/blocked");
+        assert_eq!(verdict, "fault");
+        assert!(found.contains(name), "{found}");
+        assert!(Command::new("sh").args(["-c", mend]).status().expect("sh runs").success(), "{mend}");
+        assert!(patient.diagnosis().faults("sockets/blocked").is_empty(), "the mend mends it");
+    }
+}
+
+#[test]
 fn a_damaged_log_is_named() {
     let patient = Patient::new();
     let (log, key) = (patient.file("log"), patient.file("keys/log.key"));

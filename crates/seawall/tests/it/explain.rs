@@ -25,6 +25,7 @@ fn half_a_coin_is_exactly_that_and_denied_under_maker_only() {
     assert!(!output.status.success(), "a denial is not success");
     let said: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!(said["approved"], false);
+    assert_eq!((&said["trading_state"], &said["trading_state_known"]), (&"active".into(), &false.into()));
     assert!(said["intent"].to_string().contains(r#""0.5""#), "{}", said["intent"]);
     let maker_only = said["findings"].as_array().expect("a list").iter();
     let maker_only = maker_only.filter(|finding| finding["rule"] == "maker_only");

@@ -85,6 +85,47 @@ fn a_removed_bot_is_refused_at_once() {
 }
 
 #[test]
+fn one_of_two_logins_is_revoked_alone() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut first = Bot::add(&installation, "mine");
+    let mut second = Bot::add(&installation, "mine");
+    first.trades();
+    second.trades();
+    let said = installation.fails(&["bot", "remove", "mine", "--key", "unknown"]);
+    assert!(said.contains("no such login") && said.contains("bot list"), "{said}");
+    let said = installation.ok(&["bot", "remove", "mine", "--key", &first.api_key]);
+    assert!(said.contains(&first.api_key), "{said}");
+    assert_eq!(first.order().expect("a reply")["retCode"], 10003);
+    second.trades();
+    installation.fails(&["bot", "remove", "mine", "--venue", "binance"]);
+    up.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert!(log.contains(&format!("revoked login {} of bot mine", first.api_key)), "{log}");
+}
+
+#[test]
+fn a_bot_that_the_policy_does_not_name_any_more_is_revoked_with_a_record() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let before = installation.text("policy.toml");
+    let bot = Bot::add(&installation, "mine");
+    std::fs::write(installation.path("policy.toml"), &before).expect("writable");
+    installation.ok(&["policy", "apply"]);
+    let said = installation.ok(&["bot", "remove", "mine"]);
+    assert!(said.contains("revoked 1 login"), "{said}");
+    assert_eq!(installation.text("policy.toml"), before);
+    assert!(!installation.ok(&["bot", "list"]).contains(&bot.api_key));
+    for name in ["mine", "nobody"] {
+        let said = installation.fails(&["bot", "remove", name]);
+        assert!(said.contains(&format!("there is no bot {name}; see `seawall bot list`")), "{said}");
+    }
+    up.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert!(log.contains("revoked 1 login(s) of bot mine"), "{log}");
+}
+
+#[test]
 fn commands_that_change_something_take_turns() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);
@@ -189,6 +230,87 @@ fn a_rotation_under_load_loses_no_order() {
     assert_eq!(up.end(Signal::TERM)["verified"], true);
 }
 
+/// Interrupts a rotation in its wait, and pretends that the wait is over long ago.
+fn interrupted_rotation(installation: &Installation, letter: &str) -> String {
+    let old = key_id(installation);
+    let (api_key, secret) = installation.paper_key("main");
+    let mut child = installation
+        .command(&[&["key", "rotate"], &BYBIT[..]].concat())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let input = format!("{api_key}{letter}\n{secret}\n");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), input.as_bytes()).expect("it reads");
+    let said = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    let waits = std::io::BufRead::lines(said).map_while(Result::ok).find(|line| line.contains("Ctrl-C"));
+    assert!(waits.is_some_and(|line| line.contains("70 s")), "it says what an interruption does");
+    crate::support::signal(child.id(), Signal::INT);
+    assert!(!child.wait().expect("ours").success());
+    let mut store: Value = serde_json::from_str(&installation.text("keys/trade.sealed")).expect("JSON");
+    let entries = store["entries"].as_array_mut().expect("keys");
+    let retiring = entries.iter_mut().find(|entry| entry["description"]["key_id"] == old.as_str());
+    let retiring = retiring.expect("it is kept");
+    assert_eq!(retiring["description"]["stage"], "retiring");
+    assert!(retiring["retiring_since"].is_number(), "{retiring}");
+    retiring["retiring_since"] = 1.into();
+    std::fs::write(installation.path("keys/trade.sealed"), store.to_string()).expect("writable");
+    old
+}
+
+#[test]
+fn a_key_left_by_an_interrupted_rotation_is_named_and_dropped_with_a_record() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let first = interrupted_rotation(&installation, "R");
+    let doctor = installation.run(&["doctor"]);
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains(&format!("key remove {first}")), "{said}");
+    installation.fails(&["key", "remove", "nothing"]);
+    assert!(!installation.ok(&["key", "list"]).contains(&first), "the next key command drops it");
+    assert!(!installation.ok(&["status", "--json"]).contains(&first), "the vault too");
+    up.end(Signal::TERM);
+
+    // While nothing runs the next `up` drops it, and records that.
+    let store = installation.text("keys/trade.sealed");
+    let mut store: Value = serde_json::from_str(&store).expect("JSON");
+    let entries = store["entries"].as_array_mut().expect("keys");
+    let last = entries.iter_mut().find(|entry| entry["description"]["account"] == "main").expect("a key");
+    last["description"]["stage"] = "retiring".into();
+    let second = last["description"]["key_id"].as_str().expect("text").to_owned();
+    std::fs::write(installation.path("keys/trade.sealed"), store.to_string()).expect("writable");
+    let up = installation.up(&["--no-demo"]);
+    assert!(!installation.ok(&["key", "list"]).contains(&second));
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    for key in [&first, &second] {
+        assert!(log.contains(&format!("dropped bybit trade key {key}")), "{log}");
+    }
+    assert!(log.contains("while nothing ran"), "{log}");
+}
+
+#[test]
+fn what_changed_while_nothing_ran_is_recorded_at_the_next_start() {
+    let installation = Installation::new();
+    installation.up(&["--no-demo"]).end(Signal::TERM);
+    let policy =
+        installation.text("policy.toml").replace("max_quantity = \"0.05\"", "max_quantity = \"0.01\"");
+    std::fs::write(installation.path("policy.toml"), policy).expect("writable");
+    installation.ok(&["policy", "apply"]);
+    installation.ok(&["bot", "add", "mine", "--venue", "bybit", "--account", "main"]);
+    assert!(installation.path("unrecorded.json").exists());
+    let up = installation.up(&["--no-demo"]);
+    up.end(Signal::TERM);
+    assert!(!installation.path("unrecorded.json").exists());
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    let at = |part: &str| log.lines().position(|line| line.contains(part)).unwrap_or_else(|| panic!("{log}"));
+    assert!(at("policy: tightened the policy (at ") < at("bot: bot mine may use account main"), "{log}");
+    let again = installation.up(&["--no-demo"]);
+    again.end(Signal::TERM);
+    let log = installation.ok(&["log", "tail", "-n", "100", "--outcome", "event"]);
+    assert_eq!(log.matches("tightened the policy").count(), 1, "once: {log}");
+}
+
 #[test]
 fn policies_are_checked_compared_explained_and_applied() {
     let installation = Installation::new();
@@ -207,7 +329,17 @@ fn policies_are_checked_compared_explained_and_applied() {
     let order = r#"{"bot":"mine","account":"main","place":{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"20000","post_only":true}}"#;
     std::fs::write(installation.path("order.json"), order).expect("writable");
     let said = installation.ok(&["policy", "explain", &path("order.json")]);
-    assert!(said.contains("max_quantity") && said.contains("verdict: approved"), "{said}");
+    assert!(said.contains("max_quantity") && said.contains("verdict: approved (with nothing"), "{said}");
+    assert!(said.contains("trading state: active, as the running vault says"), "{said}");
+    let tier = said.lines().find(|line| line.starts_with("max_open_orders")).expect("a rule");
+    assert_eq!(tier.split_whitespace().nth(1), Some("O"), "{said}");
+    installation.ok(&["halt", "--why", "test"]);
+    let said = installation.fails(&["policy", "explain", &path("order.json")]);
+    assert!(said.contains("trading state: halted") && said.contains("verdict: denied (with"), "{said}");
+    let output = installation.run(&["policy", "explain", "--json", &path("order.json")]);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&said["trading_state"], &said["trading_state_known"]), (&"halted".into(), &true.into()));
+    installation.ok(&["resume", "--why", "test"]);
 
     // One digit: 0.05 becomes 0.01, and an order of 0.02 is too large.
     let tight = policy.replace("max_quantity = \"0.05\"", "max_quantity = \"0.01\"");
@@ -222,6 +354,15 @@ fn policies_are_checked_compared_explained_and_applied() {
     std::fs::write(installation.path("old.toml"), &policy).expect("writable");
     let said = installation.ok(&["policy", "diff", &path("old.toml"), &path("policy.toml")]);
     assert!(said.contains("tighter") && said.contains("max_quantity"), "{said}");
+    // Neither more nor less: other prices.
+    let other = policy.replace("tick = \"0.1\"", "tick = \"0.25\"");
+    std::fs::write(installation.path("other.toml"), other).expect("writable");
+    let said = installation.ok(&["policy", "diff", &path("old.toml"), &path("other.toml")]);
+    assert!(said.starts_with("looser") && said.contains("tick: 0.1 -> 0.25"), "{said}");
+    let said = installation.json(&["policy", "diff", "--json", &path("old.toml"), &path("other.toml")]);
+    let directions = said["fields"].as_array().expect("a list").iter().map(|field| &field["direction"]);
+    let directions: std::collections::BTreeSet<&str> = directions.filter_map(Value::as_str).collect();
+    assert_eq!(Vec::from_iter(directions), ["equal", "looser"], "{said}");
     let said = installation.ok(&["policy", "apply"]);
     assert!(said.contains("tightened"), "{said}");
     let refused = bot.post("/v5/order/create", large).expect("a reply");

@@ -22,6 +22,10 @@ fn survives(name: &str, times: usize) {
     assert_eq!(process.expect("it is there")["restarts"], times);
     let summary = up.end(Signal::TERM);
     assert_eq!(summary["verified"], true, "{summary}");
+    assert_eq!(
+        summary["released"], summary["approved"],
+        "what a dead process counted is not lost: {summary}"
+    );
     let verified = installation.verify();
     assert_eq!(verified["records"], verified["covered"], "the last checkpoint covers everything");
 }
@@ -44,6 +48,24 @@ fn the_gateway_may_die() {
 #[test]
 fn the_paper_venue_may_die() {
     survives("paper", 2);
+}
+
+#[test]
+fn a_paper_venue_that_starts_again_gives_no_order_id_twice() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        bot.trades();
+        let reply = bot.order().expect("a reply");
+        let id = reply["result"]["orderId"].as_str().unwrap_or_else(|| panic!("{reply}"));
+        assert!(ids.insert(id.to_owned()), "{id} was given before: {ids:?}");
+        let paper = up.processes()["paper"];
+        signal(paper, Signal::KILL);
+        up.wait_for_restart("paper", paper);
+    }
+    assert_eq!(up.end(Signal::TERM)["verified"], true);
 }
 
 #[test]
@@ -86,7 +108,10 @@ fn while_the_journal_stands_still_nothing_leaves_and_a_halt_is_heard() {
     wait_until("the halt to be in force", || {
         installation.json(&["status", "--json"])["trading_state"]["main"] == "halted"
     });
-    assert!(!waiting.is_finished(), "a signature left before its record was durable");
+    if waiting.is_finished() {
+        let reply = waiting.join().expect("no panic").1;
+        panic!("a reply left before its record was durable: {reply:?}");
+    }
     signal(journal, Signal::CONT);
     let (mut bot, reply) = waiting.join().expect("no panic");
     assert_eq!(reply.expect("a reply")["retCode"], 0, "signed before the halt");

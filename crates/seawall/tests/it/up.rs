@@ -35,6 +35,67 @@ fn it_trades_sums_up_and_resumes() {
 }
 
 #[test]
+fn run_after_run_the_demo_is_denied_only_what_it_asks_for_in_jest() {
+    let installation = Installation::new();
+    // Too short for the bot to take its grid off: each run leaves some twenty orders to be forgotten.
+    for _ in 0..4 {
+        let summary = installation.up(&["--for", "2500ms"]).wait();
+        assert!(summary["approved"].as_u64() > summary["denied"].as_u64().map(|few| few * 5), "{summary}");
+    }
+    let log = installation.ok(&["log", "tail", "-n", "1000", "--outcome", "denied"]);
+    assert!(log.contains("DOGEUSDT"), "{log}");
+    assert!(!log.contains("open orders"), "orders of a venue that is gone count as open: {log}");
+}
+
+#[test]
+fn one_that_stops_at_once_counts_what_left_while_it_stopped() {
+    let installation = Installation::new();
+    for _ in 0..3 {
+        let output = installation.ok(&["up", "--for", "0s", "--json"]);
+        let summary: serde_json::Value = serde_json::from_str(&output).expect("one JSON object");
+        assert_eq!(summary["released"], summary["approved"], "{summary}");
+    }
+}
+
+#[test]
+fn after_init_nothing_trades_but_the_operators_bots() {
+    let installation = Installation::new();
+    installation.ok(&["init"]);
+    // With the demo enabled too: it has no account of its own here.
+    let free = installation.text("seawall.toml").replace("7810", "0").replace("7811", "0");
+    for config in [free.clone(), free.replace("enabled = false", "enabled = true")] {
+        std::fs::write(installation.path("seawall.toml"), config).expect("writable");
+        let summary = installation.up(&["--for", "2s"]).wait();
+        assert_eq!((&summary["approved"], &summary["denied"]), (&0.into(), &0.into()), "{summary}");
+    }
+    assert!(installation.text("up.err").contains("demo"), "it says why");
+    assert!(!installation.ok(&["bot", "list"]).contains("demo"));
+}
+
+#[test]
+fn the_next_commands_work_as_they_are_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("it's a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_seawall"))
+        .arg("--data-dir")
+        .arg(&data)
+        .args(["up", "--for", "1s"])
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let tries: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("try: ")).collect();
+    assert_eq!(tries.len(), 3, "{said}");
+    for (number, command) in tries.iter().enumerate() {
+        let output = std::process::Command::new("sh").args(["-c", command]).output().expect("sh runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Only the vault can halt, and it has stopped by now.
+        let fits = if number == 1 { said.contains("nothing runs") } else { output.status.success() };
+        assert!(fits, "{command}: {output:?}");
+    }
+}
+
+#[test]
 fn a_second_one_on_the_same_folder_is_refused_with_the_pid() {
     let installation = Installation::new();
     let up = installation.up(&["--no-demo"]);

@@ -8,8 +8,10 @@ use policy::Policy;
 use zeroize::Zeroizing;
 
 use super::{Finding, Patient};
+use crate::commands::key::is_expired;
 use crate::config::Config;
 use crate::layout::read_text;
+use crate::typed::quoted;
 
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let layout = &patient.layout;
@@ -30,6 +32,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
         findings.push(keys_open(patient, store, policy));
         findings.extend(accounts_without_keys(patient, store, policy));
         findings.extend(paper_keys_at_real_venues(patient, store));
+        findings.extend(keys_kept_too_long(patient, store));
     }
     findings.push(stand_ins(patient, policy.as_ref()));
     findings
@@ -74,7 +77,7 @@ fn store(patient: &Patient) -> (Option<SealedStore>, Vec<Finding>) {
     let path = patient.layout.trade_store();
     let mend = format!(
         "restore {0} from a backup; without one: mv {0} {0}.damaged, {1}, and add the keys again",
-        path.display(),
+        quoted(&path),
         patient.command("policy apply"),
     );
     let fault = |found: String| (None, vec![Finding::fault("files/trade.sealed", found, mend.clone())]);
@@ -115,7 +118,7 @@ fn policy_file(patient: &Patient, in_force: Option<&Policy>) -> Option<Finding> 
         (Err(mistakes), _) => Finding::fault(
             check,
             mistakes_of(&path, &mistakes),
-            format!("seawall policy check {} names every fix", path.display()),
+            format!("{} names every fix", patient.command(&format!("policy check {}", quoted(&path)))),
         ),
         (Ok(policy), Some(in_force)) if policy.hash() != in_force.hash() => Finding::warn(
             check,
@@ -218,6 +221,23 @@ fn paper_keys_at_real_venues(patient: &Patient, store: &SealedStore) -> Vec<Find
         .collect()
 }
 
+/// Replaced keys whose rotation was interrupted before they were dropped.
+fn keys_kept_too_long(patient: &Patient, store: &SealedStore) -> Vec<Finding> {
+    let now = crate::installation::now();
+    store
+        .retiring()
+        .filter(|(_, since)| is_expired(*since, now))
+        .map(|(KeyDescription { key_id, venue, account, .. }, since)| {
+            let since = since.map_or_else(|| "some time".to_owned(), |since| since.to_string());
+            Finding::warn(
+                "files/keys",
+                format!("{venue} key {key_id} of account {account} was replaced, and is kept since {since}"),
+                format!("{}, and delete it at the venue", patient.command(&format!("key remove {key_id}"))),
+            )
+        })
+        .collect()
+}
+
 fn stand_ins(patient: &Patient, policy: Option<&Policy>) -> Finding {
     let path = patient.layout.stand_ins();
     let check = "files/stand-ins.json";
@@ -236,7 +256,7 @@ fn stand_ins(patient: &Patient, policy: Option<&Policy>) -> Finding {
                 error.to_string(),
                 format!(
                     "restore {0} from a backup, or mv {0} {0}.damaged and add the bots again",
-                    path.display()
+                    quoted(&path)
                 ),
             );
         }

@@ -80,7 +80,7 @@ struct Patient {
 impl Patient {
     /// A command for this very folder.
     fn command(&self, words: &str) -> String {
-        format!("seawall --data-dir {} {words}", self.layout.data().display())
+        crate::typed::command(&self.layout, words)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use protocol::peer::Peer;
 
 use super::{Finding, Patient, Verdict};
+use crate::typed::quoted;
 
 /// What others than the owner may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +79,15 @@ fn look_at(path: &Path, allowed: Allowed, is_folder: bool) -> Option<Finding> {
             allowed,
             is_folder,
         )),
+        Ok(found) if found.is_symlink() => Some(Finding::fault(
+            &check,
+            format!("{} is a link", path.display()),
+            "put what it leads to in its place, or name the right folder with --data-dir",
+        )),
         Ok(_) => Some(Finding::fault(
             &check,
             format!("{} is not a {}", path.display(), if is_folder { "folder" } else { "plain file" }),
-            format!("see what put it there; then mv {0} {0}.away", path.display()),
+            format!("see what put it there; then mv {0} {0}.away", quoted(path)),
         )),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => Some(Finding::fault(
@@ -106,7 +112,7 @@ fn judge(
         return Finding::fault(
             check,
             format!("{place} belongs to user {owner}, this is user {own}"),
-            format!("run this as user {owner}, or: sudo chown {own} {place}"),
+            format!("run this as user {owner}, or: sudo chown {own} {}", quoted(path)),
         );
     }
     let forbidden = match allowed {
@@ -118,7 +124,7 @@ fn judge(
         return Finding::fault(
             check,
             format!("{place} has mode {mode:04o}: others may {}", powers(mode & forbidden, is_folder)),
-            format!("chmod {right:04o} {place}"),
+            format!("chmod {right:04o} {}", quoted(path)),
         );
     }
     Finding::ok(check, format!("mode {mode:04o}, yours"))

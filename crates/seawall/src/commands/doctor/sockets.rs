@@ -11,6 +11,7 @@ use trading::Venue;
 use super::{Finding, Patient};
 use crate::installation::Installation;
 use crate::layout::{MAX_SOCKET_PATH, read_text};
+use crate::typed::quoted;
 use crate::up::Addresses;
 
 /// How long a gateway on this machine may take to accept.
@@ -56,7 +57,24 @@ fn path_length(patient: &Patient) -> Vec<Finding> {
     )]
 }
 
+/// What `up` cannot take off to put its socket there.
+fn blocked(patient: &Patient) -> Vec<Finding> {
+    let is_folder = |path: &PathBuf| std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    let fault = |path: PathBuf| {
+        Finding::fault(
+            "sockets/blocked",
+            format!("{} is a folder; `up` cannot put its socket there", path.display()),
+            format!("mv {0} {0}.away", quoted(&path)),
+        )
+    };
+    sockets(patient).into_iter().filter(is_folder).map(fault).collect()
+}
+
 fn stopped(patient: &Patient) -> Vec<Finding> {
+    let blocked = blocked(patient);
+    if !blocked.is_empty() {
+        return blocked;
+    }
     let left: Vec<String> = sockets(patient)
         .iter()
         .filter(|path| path.exists())
@@ -68,7 +86,7 @@ fn stopped(patient: &Patient) -> Vec<Finding> {
         findings.push(Finding::fault(
             "sockets/orphan",
             format!("{} answers, although no `seawall up` is known", path.display()),
-            format!("find its process with: fuser {}; stop that one", path.display()),
+            format!("find its process with: fuser {}; stop that one", quoted(&path)),
         ));
     } else if patient.layout.addresses().exists() {
         findings.push(Finding::warn(
