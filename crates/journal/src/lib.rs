@@ -11,6 +11,8 @@
 //! - `LOCK`: held by the one writer.
 
 mod appender;
+#[cfg(test)]
+mod crash;
 mod error;
 mod folder;
 mod index;
@@ -24,6 +26,17 @@ mod segment;
 mod server;
 mod state;
 pub mod storage;
+
+// The tests' disk and vault speak of this crate by its name, inside and outside of it.
+#[cfg(test)]
+extern crate self as journal;
+#[cfg(test)]
+#[path = "../tests/it/disk.rs"]
+mod disk;
+#[cfg(test)]
+#[path = "../tests/it/support.rs"]
+#[allow(dead_code, reason = "the tests of the public face use the rest")]
+mod support;
 
 pub use error::JournalError;
 pub use folder::{Folder, Located, Location, Records};
