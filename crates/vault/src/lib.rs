@@ -8,6 +8,7 @@
 //! The way of one order: [`request`](self) → `venue::decode` → `policy::evaluate` → `signer` →
 //! `recorder` → journal → [`Recorded`] → [`Durable`] → out.
 
+mod clock;
 mod connection;
 mod core;
 mod detail;
@@ -36,7 +37,9 @@ pub use serve::Listeners;
 pub use signer::BaseUrls;
 pub use ticket::{Durable, DurableBelow, Recorded, Signed};
 
+use crate::clock::Clock;
 use crate::core::Core;
+use crate::core::epoch::GapWatch;
 use crate::journal_link::JournalLink;
 use crate::recorder::Recorder;
 use crate::serve::Server;
@@ -113,8 +116,8 @@ pub fn run(
     let epoch_detail = epoch_detail(&mut journal, epoch, &key, policy_hash)?;
     let recorder = Recorder::new(epoch, key, welcome.next, welcome.last_body_digest);
     let mut core = Core::new(policy, signer, recorder, config.durability);
-    replay(&mut journal, &mut core)?;
-    core.begin_epoch(&epoch_detail, serve::wall_clock(), serve::fresh_salt());
+    let gap = replay(&mut journal, &mut core)?;
+    core.begin_epoch(&epoch_detail, &gap, welcome.torn_bytes, Clock::start().now(), serve::fresh_salt());
     let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
     let mut server =
         Server::new(listeners, core, journal, config.journal).map_err(io_error("cannot start serving"))?;
@@ -147,15 +150,18 @@ fn epoch_detail(
     })
 }
 
-/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf.
-fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> {
+/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf. Says
+/// whether the vault before may have left a gap.
+fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<GapWatch, VaultError> {
     let unleafed = journal.welcome().first_without_leaf;
     let mut index = 0;
     let mut fault = None;
+    let mut gap = GapWatch::default();
     let replayed = journal.replay(|record| {
         let restored = Body::decode(record.body).map_err(|error| error.to_string()).and_then(|body| {
             let past = detail::past(&body, record.detail).map_err(|error| error.to_string())?;
             core.restore(&body, past);
+            gap.observe(&body);
             Ok(())
         });
         if let Err(reason) = restored {
@@ -170,7 +176,7 @@ fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> 
     });
     match fault {
         Some(fault) => Err(fault),
-        None => replayed.map_err(io_error("the journal does not replay the log")),
+        None => replayed.map(|()| gap).map_err(io_error("the journal does not replay the log")),
     }
 }
 
