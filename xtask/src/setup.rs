@@ -14,6 +14,7 @@ const SYSTEM: &[(&str, &[&str])] = &[
     ("git", &["git", "--version"]),
     ("nodejs", &["node", "--version"]),
     ("python3", &["python3", "--version"]),
+    ("strace", &["strace", "--version"]),
     ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];
 
