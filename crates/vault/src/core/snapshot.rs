@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use trading::{AccountName, TradingState};
 use transparency::Body;
 
-use super::{Core, Output};
+use super::{Core, Durability, Output};
 use crate::recorder::{Heading, Salt, derived_salt};
 use crate::ticket::Verdict;
 
@@ -32,6 +32,8 @@ const MAX_PARTS: usize = 65_536;
 struct Counters {
     everywhere: TradingState,
     accounts: Vec<State>,
+    /// Whether signatures may leave before their records are durable.
+    runs_ahead: bool,
 }
 
 /// One record's share of the counters' text.
@@ -51,6 +53,8 @@ struct Part {
 pub(crate) struct Gathered {
     text: String,
     next: usize,
+    /// What the counters that were taken said of it.
+    pub(crate) runs_ahead: bool,
 }
 
 impl Core {
@@ -73,8 +77,11 @@ impl Core {
     /// Writes the counters down, behind everything that was heard.
     pub(crate) fn write_down_state(&mut self, salt: Salt, out: &mut Vec<Output>) {
         self.write_down_heard(salt, out);
-        let counters =
-            Counters { everywhere: self.everywhere, accounts: self.states.values().cloned().collect() };
+        let counters = Counters {
+            everywhere: self.everywhere,
+            accounts: self.states.values().cloned().collect(),
+            runs_ahead: self.durability == Durability::Pipelined,
+        };
         let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
         let pieces = pieces(&text);
         let state_digest = digest(&self.states, self.everywhere);
@@ -123,6 +130,7 @@ impl Core {
         if digest(&states, counters.everywhere) != body.state_digest {
             return false;
         }
+        gathered.runs_ahead = counters.runs_ahead;
         (self.states, self.everywhere) = (states, counters.everywhere);
         self.context.now = self.context.now.max(body.time);
         self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
