@@ -4,7 +4,7 @@
 
 mod commands;
 mod reports;
-mod snapshot;
+pub mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
