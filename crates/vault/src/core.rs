@@ -6,7 +6,7 @@ mod commands;
 pub(crate) mod epoch;
 mod refusals;
 mod reports;
-mod snapshot;
+pub mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -33,6 +33,7 @@ use thiserror::Error;
 use transparency::Epoch;
 
 pub use core::Durability;
+pub use core::snapshot as counters;
 pub use detail::{Detail, Event};
 pub use onboarding::{OnboardingError, permission_request};
 pub use serve::Listeners;

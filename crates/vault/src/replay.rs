@@ -60,7 +60,7 @@ impl Replay {
         let welcome = journal.welcome();
         let mut fault = None;
         let replayed = journal.replay(self.index, |record| {
-            self.take(record, core).map_err(|reason| {
+            self.take(&record, core).map_err(|reason| {
                 fault = Some(VaultError::Log { index: self.index, reason });
                 io::Error::other("stopped")
             })
@@ -84,7 +84,7 @@ impl Replay {
     }
 
     /// Takes the next record: it must continue the chain, whatever it says.
-    fn take(&mut self, record: PastRecord<'_>, core: &mut Core) -> Result<(), String> {
+    fn take(&mut self, record: &PastRecord<'_>, core: &mut Core) -> Result<(), String> {
         let body = Body::decode(record.body).map_err(|error| error.to_string())?;
         if body.sequence != self.index {
             return Err(format!("it says it is record {}", body.sequence));

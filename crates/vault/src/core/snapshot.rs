@@ -3,7 +3,7 @@
 //!
 //! A record of its own like any other: chained, hashed, its leaf signed, under the checkpoint. Its
 //! detail holds the counters as they stand after every record before it. In each block of
-//! [`Core::STATE_EVERY`] records there is one, unless the block is older than this rule; a vault that
+//! [`BLOCK`] records there is one, unless the block is older than this rule; a vault that
 //! finds none counts from the first record on. See `docs/decisions/0008-state-in-the-log.md`.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,9 @@ use crate::recorder::{Heading, Salt, derived_salt};
 use crate::ticket::Verdict;
 
 /// Operation of the records that hold the counters.
-pub(crate) const OPERATION: &str = "state";
+pub const OPERATION: &str = "state";
+/// Records in a block; in each the counters are written down once.
+pub const BLOCK: u64 = 65_536;
 /// Bytes of the counters' text in one record: escaped they are at most twice as long, and that fits a
 /// detail.
 const PART: usize = 48 * 1024;
@@ -59,7 +61,7 @@ pub(crate) struct Gathered {
 
 impl Core {
     /// In each block of so many records the counters are written down once.
-    pub(crate) const STATE_EVERY: u64 = 65_536;
+    pub(crate) const STATE_EVERY: u64 = BLOCK;
 
     /// Writes the counters down if a block of records has passed since the last time.
     pub(super) fn write_down_state_if_due(&mut self, salt: Salt, out: &mut Vec<Output>) {
@@ -136,6 +138,21 @@ impl Core {
         self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
         true
     }
+}
+
+/// The details of the records that hold these counters, in order, and the state digest of their
+/// bodies.
+#[must_use]
+pub fn details(states: &BTreeMap<AccountName, State>, everywhere: TradingState) -> (Vec<Vec<u8>>, [u8; 32]) {
+    let counters = Counters { everywhere, accounts: states.values().cloned().collect() };
+    let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
+    let pieces = pieces(&text);
+    let parts = pieces.len();
+    let details = pieces.into_iter().enumerate().map(|(part, state)| {
+        let part = Part { kind: OPERATION.to_owned(), part, parts, state: state.to_owned() };
+        serde_json::to_vec(&part).expect("text and numbers")
+    });
+    (details.collect(), digest(states, everywhere))
 }
 
 /// Binds every account's digest and the state of those that have none.
