@@ -180,7 +180,7 @@ impl Writer {
         }
         self.counters_due = (self.next / counters::BLOCK + 1) * counters::BLOCK;
         let states = BTreeMap::from([(self.state.account().clone(), self.state.clone())]);
-        let (details, digest) = counters::details(&states, TradingState::Active);
+        let (details, digest) = counters::details(&states, TradingState::Active, false);
         let event = |detail| self.body("vault", None, counters::OPERATION, Outcome::Event, detail, digest);
         details.into_iter().map(event).collect()
     }

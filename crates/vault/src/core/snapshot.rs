@@ -4,7 +4,7 @@
 //! A record of its own like any other: chained, hashed, its leaf signed, under the checkpoint. Its
 //! detail holds the counters as they stand after every record before it. In each block of
 //! [`BLOCK`] records there is one, unless the block is older than this rule; a vault that
-//! finds none counts from the first record on. See `docs/decisions/0008-state-in-the-log.md`.
+//! finds none counts from the first record on. See `docs/decisions/0009-state-in-the-log.md`.
 
 use std::collections::BTreeMap;
 
@@ -79,18 +79,9 @@ impl Core {
     /// Writes the counters down, behind everything that was heard.
     pub(crate) fn write_down_state(&mut self, salt: Salt, out: &mut Vec<Output>) {
         self.write_down_heard(salt, out);
-        let counters = Counters {
-            everywhere: self.everywhere,
-            accounts: self.states.values().cloned().collect(),
-            runs_ahead: self.durability == Durability::Pipelined,
-        };
-        let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
-        let pieces = pieces(&text);
-        let state_digest = digest(&self.states, self.everywhere);
-        for (part, state) in pieces.iter().enumerate() {
-            let detail =
-                Part { kind: OPERATION.to_owned(), part, parts: pieces.len(), state: (*state).to_owned() };
-            let detail = serde_json::to_vec(&detail).expect("text and numbers");
+        let runs_ahead = self.durability == Durability::Pipelined;
+        let (details, state_digest) = details(&self.states, self.everywhere, runs_ahead);
+        for detail in details {
             let heading = Heading {
                 time: self.context.now,
                 actor: "vault",
@@ -141,10 +132,14 @@ impl Core {
 }
 
 /// The details of the records that hold these counters, in order, and the state digest of their
-/// bodies.
+/// bodies. `runs_ahead` says whether signatures may leave before their records are durable.
 #[must_use]
-pub fn details(states: &BTreeMap<AccountName, State>, everywhere: TradingState) -> (Vec<Vec<u8>>, [u8; 32]) {
-    let counters = Counters { everywhere, accounts: states.values().cloned().collect() };
+pub fn details(
+    states: &BTreeMap<AccountName, State>,
+    everywhere: TradingState,
+    runs_ahead: bool,
+) -> (Vec<Vec<u8>>, [u8; 32]) {
+    let counters = Counters { everywhere, accounts: states.values().cloned().collect(), runs_ahead };
     let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
     let pieces = pieces(&text);
     let parts = pieces.len();
