@@ -218,6 +218,13 @@ impl Vault {
         self.core.counters()
     }
 
+    /// Index, body and detail of each record whose arrival is not certain, also of those that nobody
+    /// waits for; without details for what an earlier life left.
+    pub fn kept(&mut self) -> Vec<(u64, Vec<u8>, Vec<u8>)> {
+        let kept = self.core.recorder().unsynced();
+        kept.map(|record| (record.index, record.body.clone(), record.detail.clone())).collect()
+    }
+
     /// Index of the next record.
     pub fn next_index(&mut self) -> u64 {
         self.core.recorder().next_index()
