@@ -69,7 +69,7 @@ impl Plan {
     /// What CI runs with `seed`.
     #[must_use]
     pub const fn short(seed: u64) -> Self {
-        Self { seed, turns: 40, mutant: None, trace: false }
+        Self { seed, turns: 24, mutant: None, trace: false }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::ledger::{Checked, Violation, ensure};
 use crate::world::{Event, World};
 
 /// Small, so that a run has several segments.
-const SEGMENT_BYTES: u64 = 48 * 1024;
+const SEGMENT_BYTES: u64 = 16 * 1024;
 const DIR: &str = "/log";
 
 /// Body and detail.

@@ -17,7 +17,7 @@ use crate::vault_side::VaultSide;
 use crate::{Counts, Plan, Report};
 
 /// Longest simulated time in which everything has to settle once the faults have stopped.
-const CALM_MS: u64 = 25_000;
+const CALM_MS: u64 = 18_000;
 /// More events than any run needs.
 const MOST_EVENTS: u64 = 5_000_000;
 
