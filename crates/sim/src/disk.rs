@@ -63,6 +63,18 @@ fn write_into(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     content[offset..offset + bytes.len()].copy_from_slice(bytes);
 }
 
+/// Where `needle` is in `hay`, from `from` on.
+fn find(hay: &[u8], mut from: usize, needle: &[u8]) -> Option<usize> {
+    let first = *needle.first()?;
+    loop {
+        from += hay.get(from..)?.iter().position(|byte| *byte == first)?;
+        if hay[from..].starts_with(needle) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
 impl Content {
     fn write(&mut self, offset: usize, bytes: &[u8]) {
         write_into(&mut self.current, offset, bytes);
@@ -154,8 +166,7 @@ impl Disk {
         let found = |path: &Path, from: usize| {
             let file = inner.durable_names.get(path)?;
             let durable = &lock(file).durable;
-            let at = durable.get(from..)?.windows(needle.len()).position(|part| part == needle)?;
-            Some(from + at)
+            find(durable, from, needle)
         };
         let files = inner.durable_names.keys().filter(|path| path.parent() == Some(folder)).rev();
         let starts = std::iter::once((hint.0.clone(), hint.1)).chain(files.map(|path| (path.clone(), 0)));
