@@ -8,6 +8,7 @@ mod oracles;
 mod process;
 mod promises;
 mod setup;
+mod simulation;
 mod steps;
 mod tidy;
 mod workspace;
@@ -30,7 +31,9 @@ usage: cargo xtask COMMAND
                        full searches for a record that can be lost; all of them if none is named
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
-  biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured";
+  biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured
+  sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
+                       --seed S [--trace] [--turns N] for one again";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -60,6 +63,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["oracles"] => oracles::run(&workspace).map(drop),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
+        ["sim", rest @ ..] => simulation::run(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -12,6 +12,8 @@ mod mask;
 mod network;
 mod report;
 mod settle;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stand_ins;
 mod stream;
 mod upstream;
