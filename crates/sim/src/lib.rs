@@ -4,7 +4,7 @@
 //! venue words, the gateway's decisions and the paper venue with its own signature checks. Simulated
 //! are time, the disk behind the journal, every message between processes, and the bots. One thread
 //! takes one event after the other from a queue ordered by time; after each, what must hold is checked
-//! by [`Ledger`](ledger::Ledger), which keeps its own account of everything.
+//! by a ledger that keeps its own account of everything.
 //!
 //! The same seed gives the same run: [`Report::hash`] covers every event and its content.
 
