@@ -3,7 +3,7 @@
 use trading::{Decimal, Instrument, Intent, Timestamp};
 
 use crate::denial::Denial;
-use crate::facts::{Facts, Tally};
+use crate::facts::{Facts, Surroundings, Tally};
 use crate::policy::{Account, Policy};
 use crate::request::{Context, Request};
 use crate::rules::{Rule, Scope, Visitor, batch_size};
@@ -143,15 +143,16 @@ pub(crate) fn run<V: Visitor>(
         let (was, account) = (state.account().clone(), request.account.clone());
         visitor.deny("state", Denial::StateOfAnotherAccount { was, account });
     }
-    let account = policy.accounts.get(&request.account);
+    let exposure = state.orders.exposure(state.effective(context.now));
+    let around = Surroundings::of(policy, state, request, context, legs, &exposure);
+    let Surroundings { account, bot, now, .. } = around;
     if account.is_none() {
         visitor.deny("account", Denial::AccountUnknown { account: request.account.clone() });
     }
-    let bot = policy.bots.bots.get(&request.bot);
     let mut tally = Some(Tally::default());
     let mut stops = Vec::new();
     for index in 0..legs.len() {
-        let facts = Facts::of(request, context, state, account, legs, index, tally.unwrap_or_default());
+        let facts = Facts::of(around, index, tally.unwrap_or_default());
         visitor.visit(&policy.bots, &facts);
         if let Some(account) = account {
             account.visit(&facts, visitor);
@@ -162,7 +163,7 @@ pub(crate) fn run<V: Visitor>(
         }
         tally = tally.and_then(|_| facts.after());
     }
-    let expires = expires(account?, request, state.effective(context.now))?;
+    let expires = expires(account?, request, now)?;
     Some(Outcome { tally: tally?, expires, stops })
 }
 

@@ -1,28 +1,39 @@
 //! Everything a rule may look at, gathered once per leg.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use trading::{Intent, Order, Timestamp};
 
 use crate::judged::{Judged, Mark};
-use crate::policy::{Account, SymbolLimits};
+use crate::policy::{Account, Policy, SymbolLimits};
 use crate::request::{Context, Request};
-use crate::rules::Added;
-use crate::state::{Content, Counters, Exposure, State};
+use crate::rules::{Added, Bot};
+use crate::state::{Book, Content, Counters, Exposure, State};
 use crate::units::Units;
 
-/// What rules judge: one leg of a request, and what surrounds it.
-pub(crate) struct Facts<'a> {
+/// What surrounds every leg of one request, looked up once.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
     pub request: &'a Request,
     pub context: &'a Context,
     pub state: &'a State,
-    /// What the bot that asks has signed of it.
+    /// The limits of the account; `None` if the policy does not know it.
+    pub account: Option<&'a Account>,
+    /// The limits of the bot that asks; `None` if the policy does not know it.
+    pub bot: Option<&'a Bot>,
+    /// What the bot that asks has signed of the account.
     pub share: Option<&'a Counters>,
     /// The clock as the counters see it: never before what they have already counted.
     pub now: Timestamp,
+    /// What the account's signed orders could do together.
+    pub exposure: &'a Exposure,
     /// The whole request, one leg unless it is a batch.
     pub legs: &'a [Intent],
+}
+
+/// What rules judge: one leg of a request, and what surrounds it.
+pub(crate) struct Facts<'a> {
+    pub around: Surroundings<'a>,
     /// Which leg this is.
     pub index: usize,
     /// What the legs before this one add.
@@ -30,13 +41,23 @@ pub(crate) struct Facts<'a> {
     pub order: Option<Judged<'a>>,
     /// What a new order says, and when the same was signed before.
     pub said: Option<Said<'a>>,
-    exposure: Cow<'a, Exposure>,
+    /// What is signed for the order's instrument.
+    book: Option<&'a Book>,
     /// What the order adds to it.
     pub added: Option<Added>,
     /// The limits of the order's symbol, if it is on the list.
     pub limits: Option<&'a SymbolLimits>,
     /// What the order takes from the budgets, if that can be said.
     pub charge: Option<Units>,
+}
+
+impl<'a> std::ops::Deref for Facts<'a> {
+    type Target = Surroundings<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Surroundings<'a> {
+        &self.around
+    }
 }
 
 /// What a new order says.
@@ -66,19 +87,36 @@ pub(crate) struct Tally {
     pub notional: Units,
 }
 
-impl<'a> Facts<'a> {
-    /// Gathers the facts of leg `index`; `account` is `None` if the policy does not know it.
+impl<'a> Surroundings<'a> {
+    /// Looks up what surrounds `request`; `exposure` is that of the state at [`State::effective`].
     #[inline]
     pub(crate) fn of(
+        policy: &'a Policy,
+        state: &'a State,
         request: &'a Request,
         context: &'a Context,
-        state: &'a State,
-        account: Option<&'a Account>,
         legs: &'a [Intent],
-        index: usize,
-        before: Tally,
+        exposure: &'a Exposure,
     ) -> Self {
-        let now = state.effective(context.now);
+        Self {
+            request,
+            context,
+            state,
+            account: policy.accounts.get(&request.account),
+            bot: policy.bots.bots.get(&request.bot),
+            share: state.share(&request.bot),
+            now: state.effective(context.now),
+            exposure,
+            legs,
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Gathers the facts of leg `index`.
+    #[inline]
+    pub(crate) fn of(around: Surroundings<'a>, index: usize, before: Tally) -> Self {
+        let Surroundings { context, state, account, now, exposure, legs, .. } = around;
         let mark = |instrument| match account {
             Some(account) => Mark::of(context, instrument, account.max_mark_price_age_ms.limit),
             None => Mark::Missing,
@@ -97,25 +135,9 @@ impl<'a> Facts<'a> {
         let limits =
             account.zip(order.as_ref()).and_then(|(account, order)| account.symbols.get(order.instrument));
         let charge = order.as_ref().zip(limits).and_then(|(order, limits)| order.charge(limits));
-        let share = state.share(&request.bot);
-        let exposure = state.orders.exposure(now);
+        let book = order.as_ref().map(|order| exposure.book(order.instrument));
         let added = order.as_ref().and_then(|order| Added::of(order, state, &legs[..index], before.notional));
-        Self {
-            request,
-            context,
-            state,
-            share,
-            said,
-            exposure,
-            added,
-            now,
-            legs,
-            index,
-            before,
-            order,
-            limits,
-            charge,
-        }
+        Self { around, index, before, order, said, book, added, limits, charge }
     }
 
     /// The intent of this leg.
@@ -124,10 +146,10 @@ impl<'a> Facts<'a> {
         &self.legs[self.index]
     }
 
-    /// What the account's signed orders could do together.
+    /// What is signed for the order's instrument; nothing if this leg is no order.
     #[inline]
-    pub(crate) fn exposure(&self) -> &Exposure {
-        &self.exposure
+    pub(crate) fn book(&self) -> &'a Book {
+        self.book.unwrap_or(Book::NOTHING)
     }
 
     /// The legs before this one.

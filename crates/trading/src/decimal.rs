@@ -93,9 +93,14 @@ impl Decimal {
 
     /// The exact product, or `None` if it does not fit.
     #[must_use]
+    #[inline]
     pub fn checked_mul(self, other: Self) -> Option<Self> {
-        let mantissa = self.mantissa.checked_mul(other.mantissa)?;
         let scale = self.scale + other.scale;
+        let mantissa = match (i64::try_from(self.mantissa), i64::try_from(other.mantissa)) {
+            // The product of two 64-bit numbers always fits and takes one instruction.
+            (Ok(left), Ok(right)) => i128::from(left) * i128::from(right),
+            _ => self.mantissa.checked_mul(other.mantissa)?,
+        };
         let product = Self { mantissa, scale }.reduced();
         (product.scale <= MAX_SCALE).then_some(product)
     }
@@ -128,14 +133,20 @@ impl Decimal {
     /// Whether this is a whole multiple of `step`; `None` if `step` is not positive or the two
     /// cannot be brought to one scale.
     #[must_use]
+    #[inline]
     pub fn is_multiple_of(self, step: Self) -> Option<bool> {
         if !step.is_positive() {
             return None;
         }
         let (value, step, _) = align(self, step)?;
+        // Most numbers fit 64 bits, in which a division is many times faster.
+        if let (Ok(value), Ok(step)) = (i64::try_from(value), i64::try_from(step)) {
+            return Some(value % step == 0);
+        }
         Some(value % step == 0)
     }
 
+    #[inline]
     fn reduced(mut self) -> Self {
         if self.mantissa == 0 {
             return Self::ZERO;
@@ -157,16 +168,23 @@ impl Decimal {
 }
 
 /// Both mantissas at the larger of the two scales.
+#[inline]
 fn align(left: Decimal, right: Decimal) -> Option<(i128, i128, u8)> {
     let scale = left.scale.max(right.scale);
     Some((raised(left, scale)?, raised(right, scale)?, scale))
 }
 
+#[inline]
 fn raised(value: Decimal, scale: u8) -> Option<i128> {
     if value.scale == scale {
         return Some(value.mantissa);
     }
-    POWERS[usize::from(scale - value.scale)].checked_mul(value.mantissa)
+    let power = POWERS[usize::from(scale - value.scale)];
+    match (i64::try_from(value.mantissa), i64::try_from(power)) {
+        // The product of two 64-bit numbers always fits and takes one instruction.
+        (Ok(mantissa), Ok(power)) => Some(i128::from(mantissa) * i128::from(power)),
+        _ => power.checked_mul(value.mantissa),
+    }
 }
 
 /// 10^0 to 10^38.
@@ -181,7 +199,11 @@ const POWERS: [i128; MAX_SCALE as usize + 1] = {
 };
 
 impl Ord for Decimal {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
+        if self.scale == other.scale {
+            return self.mantissa.cmp(&other.mantissa);
+        }
         if self.mantissa.signum() != other.mantissa.signum() {
             return self.mantissa.signum().cmp(&other.mantissa.signum());
         }
@@ -195,6 +217,7 @@ impl Ord for Decimal {
 }
 
 impl PartialOrd for Decimal {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }

@@ -89,6 +89,7 @@ positive!(
 impl Price {
     /// The value of `quantity` at this price, or `None` if the exact product does not fit.
     #[must_use]
+    #[inline]
     pub fn times(self, quantity: Quantity) -> Option<Notional> {
         self.0.checked_mul(quantity.0).map(Notional)
     }

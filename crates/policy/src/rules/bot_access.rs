@@ -34,7 +34,7 @@ impl Rule for BotAccess {
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let (bot, account) = (&facts.request.bot, &facts.request.account);
-        match self.bots.get(bot) {
+        match facts.bot {
             None => Some(Denial::BotUnknown { bot: bot.clone() }),
             Some(own) => (!own.accounts.contains(account))
                 .then(|| Denial::AccountNotAllowed { bot: bot.clone(), account: account.clone() }),
@@ -43,8 +43,7 @@ impl Rule for BotAccess {
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
         let bot = &facts.request.bot;
-        let accounts =
-            self.bots.get(bot).map_or_else(|| "none".to_owned(), |own| super::listed(&own.accounts));
+        let accounts = facts.bot.map_or_else(|| "none".to_owned(), |own| super::listed(&own.accounts));
         Some(format!("bot {bot} on account {}; may use: {accounts}", facts.request.account))
     }
 }

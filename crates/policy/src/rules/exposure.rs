@@ -124,7 +124,7 @@ impl MaxPosition {
         let order = judged(facts).filter(|order| has_position(order))?;
         let of_side = |side| {
             let added = facts.added.as_ref()?;
-            let worst = facts.exposure().worst(order.instrument, side);
+            let worst = facts.book().worst(side);
             Some(worst.plus(added.same[side as usize]).plus(added.own).quantity)
         };
         sides(order).filter_map(of_side).max()
@@ -154,10 +154,10 @@ impl SymbolOpenNotional {
 
     #[inline]
     fn was(facts: &Facts<'_>) -> Option<Units> {
-        let order = judged(facts).filter(|order| order.may_rest())?;
+        judged(facts).filter(|order| order.may_rest())?;
         let added = facts.added.as_ref()?;
         let [buys, sells] = added.same;
-        let resting = facts.exposure().resting_of(order.instrument);
+        let resting = facts.book().resting();
         Some(resting.plus_saturating(buys.plus(sells).value).plus_saturating(added.own.value))
     }
 }
@@ -188,7 +188,7 @@ impl OpenNotional {
     fn was(facts: &Facts<'_>) -> Option<Units> {
         judged(facts).filter(|order| order.may_rest())?;
         let added = facts.added.as_ref()?;
-        Some(facts.exposure().resting().plus_saturating(added.all).plus_saturating(added.own.value))
+        Some(facts.exposure.resting().plus_saturating(added.all).plus_saturating(added.own.value))
     }
 }
 
@@ -220,7 +220,7 @@ impl NetExposure {
             let added = facts.added.as_ref()?;
             // Earlier legs are added whole: which of them net out is not worth knowing.
             let more = added.all.plus_saturating(added.own.value);
-            Some(facts.exposure().net_with(order.instrument, side, more))
+            Some(facts.exposure.net_with(facts.book(), side, more))
         };
         sides(order).filter_map(of_side).max()
     }
@@ -245,7 +245,7 @@ impl SelfCrossing {
     /// Whether the order would trade with one of the account's own.
     fn crosses(facts: &Facts<'_>) -> Option<bool> {
         let order = judged(facts).filter(|order| !order.post_only && !order.order_type.is_triggered())?;
-        let with_resting = |side| facts.exposure().crosses(order.instrument, side, order.limit_price());
+        let with_resting = |side| facts.book().crosses(side, order.limit_price());
         let with_earlier = |side: Side| {
             facts.earlier().iter().any(|leg| match leg {
                 Intent::Place(other) => {

@@ -3,7 +3,7 @@ use trading::{Instrument, Intent};
 use super::{Rule, Tier};
 use crate::denial::Denial;
 use crate::facts::{Facts, Said};
-use crate::state::{Content, within};
+use crate::state::{Content, has_within, within};
 
 /// Denies a new order that says exactly what one signed within `limit` milliseconds said, whatever
 /// its client order id. Exits pass: they are bounded by the position.
@@ -27,14 +27,25 @@ fn judged<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Said<'a>> {
     facts.said.as_ref().filter(|_| facts.order.as_ref().is_some_and(|order| !order.exit))
 }
 
-/// How many orders of this content the window holds, those of earlier legs included.
+/// How many earlier legs have this content.
 #[inline]
-fn count(facts: &Facts<'_>, said: &Said<'_>, window_ms: u64, most: u64) -> u64 {
-    let earlier = facts.earlier().iter().filter(|leg| match leg {
+fn earlier(facts: &Facts<'_>, said: &Said<'_>) -> u64 {
+    let same = facts.earlier().iter().filter(|leg| match leg {
         Intent::Place(other) => Content::of(other) == said.content,
         _ => false,
     });
-    within(said.before, window_ms, most, facts.now) + earlier.count() as u64
+    same.count() as u64
+}
+
+/// Whether the window holds at least `least` orders of this content, those of earlier legs included.
+#[inline]
+fn has(facts: &Facts<'_>, said: &Said<'_>, window_ms: u64, least: u64) -> bool {
+    has_within(said.before, window_ms, least.saturating_sub(earlier(facts, said)), facts.now)
+}
+
+/// How many orders of this content the window holds, those of earlier legs included.
+fn count(facts: &Facts<'_>, said: &Said<'_>, window_ms: u64) -> u64 {
+    within(said.before, window_ms, facts.now) + earlier(facts, said)
 }
 
 impl Rule for DuplicateWindow {
@@ -47,21 +58,23 @@ impl Rule for DuplicateWindow {
         if !facts.state.recent.reaches(self.limit, facts.before.new_orders + 1, facts.now) {
             return Some(Denial::TooManyToRemember { window_ms: self.limit });
         }
-        (count(facts, said, self.limit, 1) > 0).then_some(Denial::OrderDuplicate { window_ms: self.limit })
+        has(facts, said, self.limit, 1).then_some(Denial::OrderDuplicate { window_ms: self.limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
         let said = judged(facts)?;
-        let was = count(facts, said, self.limit, 1_000);
+        let was = count(facts, said, self.limit);
         Some(format!("{was} of the same content within {} ms", self.limit))
     }
 }
 
 impl MaxRepeats {
     /// The instrument that an approval of this leg stops.
+    #[inline]
     pub(crate) fn stops<'a>(&self, facts: &Facts<'a>) -> Option<&'a Instrument> {
         let said = judged(facts)?;
-        (count(facts, said, self.window_ms, self.limit) + 1 >= self.limit).then_some(&said.order.instrument)
+        let is_last = has(facts, said, self.window_ms, self.limit.saturating_sub(1));
+        is_last.then_some(&said.order.instrument)
     }
 }
 
@@ -78,14 +91,16 @@ impl Rule for MaxRepeats {
         if !facts.state.recent.reaches(self.window_ms, facts.before.new_orders + 1, facts.now) {
             return Some(Denial::TooManyToRemember { window_ms: self.window_ms });
         }
-        let was = count(facts, said, self.window_ms, self.limit) + 1;
-        (was > self.limit).then_some(Denial::RepeatsOverLimit { was, limit: self.limit })
+        has(facts, said, self.window_ms, self.limit).then(|| Denial::RepeatsOverLimit {
+            was: count(facts, said, self.window_ms) + 1,
+            limit: self.limit,
+        })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
         let said = judged(facts)?;
         let stopped = if facts.state.is_stopped(&said.order.instrument) { ", stopped" } else { "" };
-        let was = count(facts, said, self.window_ms, self.limit) + 1;
+        let was = count(facts, said, self.window_ms) + 1;
         Some(format!("{was} of {} within {} ms{stopped}", self.limit, self.window_ms))
     }
 }

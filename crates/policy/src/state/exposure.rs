@@ -21,6 +21,8 @@ pub(crate) struct Size {
 }
 
 impl Size {
+    const NOTHING: Self = Self { quantity: Units::ZERO, value: Units::ZERO };
+
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             quantity: self.quantity.plus_saturating(other.quantity),
@@ -136,7 +138,7 @@ struct Half {
 
 /// One instrument.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Book {
+pub(crate) struct Book {
     buys: Half,
     sells: Half,
     /// The venue's last word: long, and short.
@@ -156,7 +158,26 @@ pub(crate) struct Exposure {
     net: Units,
 }
 
+impl Half {
+    const NOTHING: Self = Self {
+        open: Size::NOTHING,
+        resting: Size::NOTHING,
+        since: [Size::NOTHING; 2],
+        prices: BTreeMap::new(),
+        pegged: 0,
+    };
+}
+
 impl Book {
+    /// An instrument for which nothing was signed.
+    pub(crate) const NOTHING: &'static Self = &Self {
+        buys: Half::NOTHING,
+        sells: Half::NOTHING,
+        long: Size::NOTHING,
+        short: Size::NOTHING,
+        net: Units::ZERO,
+    };
+
     const fn half(&self, side: Side) -> &Half {
         match side {
             Side::Buy => &self.buys,
@@ -171,14 +192,37 @@ impl Book {
         }
     }
 
-    /// The worst position on the side of `side`.
-    fn worst(&self, side: Side) -> Size {
+    /// The worst position that `side` can reach with what is signed.
+    #[inline]
+    pub(crate) fn worst(&self, side: Side) -> Size {
         let (own, other) = match side {
             Side::Buy => (self.long, self.short),
             Side::Sell => (self.short, self.long),
         };
         let half = self.half(side);
         own.plus(half.open).plus(half.since[0]).plus(half.since[1]).minus(other)
+    }
+
+    /// What may rest, both sides.
+    #[inline]
+    pub(crate) fn resting(&self) -> Units {
+        self.buys.resting.value.plus_saturating(self.sells.resting.value)
+    }
+
+    /// Whether an order of the other side rests where one of `side` at `price` would trade with it;
+    /// without a price, wherever it rests.
+    pub(crate) fn crosses(&self, side: Side, price: Option<Price>) -> bool {
+        let other = self.half(side.opposite());
+        let best = match side {
+            Side::Buy => other.prices.first_key_value(),
+            Side::Sell => other.prices.last_key_value(),
+        };
+        let meets = |best: Price| match (side, price) {
+            (_, None) => true,
+            (Side::Buy, Some(price)) => price >= best,
+            (Side::Sell, Some(price)) => price <= best,
+        };
+        other.pegged > 0 || best.is_some_and(|(best, _)| meets(*best))
     }
 }
 
@@ -253,16 +297,10 @@ impl Exposure {
         Ok(read)
     }
 
-    /// The worst position that `side` of `instrument` can reach with what is signed.
-    pub(crate) fn worst(&self, instrument: &Instrument, side: Side) -> Size {
-        self.books.get(instrument).map_or(Size::default(), |book| book.worst(side))
-    }
-
-    /// What may rest of `instrument`, both sides.
-    pub(crate) fn resting_of(&self, instrument: &Instrument) -> Units {
-        self.books
-            .get(instrument)
-            .map_or(Units::ZERO, |book| book.buys.resting.value.plus_saturating(book.sells.resting.value))
+    /// What is signed for `instrument`.
+    #[inline]
+    pub(crate) fn book(&self, instrument: &Instrument) -> &Book {
+        self.books.get(instrument).unwrap_or(Book::NOTHING)
     }
 
     /// What may rest of all instruments.
@@ -270,29 +308,11 @@ impl Exposure {
         self.resting
     }
 
-    /// The worst net positions of all instruments, if `added` came to `side` of `instrument`.
-    pub(crate) fn net_with(&self, instrument: &Instrument, side: Side, added: Units) -> Units {
-        let worst = |side| self.worst(instrument, side).value;
-        let now = worst(Side::Buy).max(worst(Side::Sell));
-        let then = now.max(worst(side).plus_saturating(added));
-        self.net.minus_saturating(now).plus_saturating(then)
-    }
-
-    /// Whether an order of the other side rests where one of `side` at `price` would trade with it;
-    /// without a price, wherever it rests.
-    pub(crate) fn crosses(&self, instrument: &Instrument, side: Side, price: Option<Price>) -> bool {
-        let Some(book) = self.books.get(instrument) else { return false };
-        let other = book.half(side.opposite());
-        let best = match side {
-            Side::Buy => other.prices.first_key_value(),
-            Side::Sell => other.prices.last_key_value(),
-        };
-        let meets = |best: Price| match (side, price) {
-            (_, None) => true,
-            (Side::Buy, Some(price)) => price >= best,
-            (Side::Sell, Some(price)) => price <= best,
-        };
-        other.pegged > 0 || best.is_some_and(|(best, _)| meets(*best))
+    /// The worst net positions of all instruments, if `added` came to `side` of the one with `book`.
+    #[inline]
+    pub(crate) fn net_with(&self, book: &Book, side: Side, added: Units) -> Units {
+        let then = book.net.max(book.worst(side).value.plus_saturating(added));
+        self.net.minus_saturating(book.net).plus_saturating(then)
     }
 
     pub(crate) fn add(&mut self, share: &Share) {

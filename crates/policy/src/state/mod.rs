@@ -26,9 +26,9 @@ use orders::Orders;
 use recent::Recent;
 
 pub(crate) use counters::Counters;
-pub(crate) use exposure::{Exposure, Share, Size};
+pub(crate) use exposure::{Book, Exposure, Share, Size};
 pub(crate) use orders::CAPACITY as ORDER_TABLE;
-pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, within};
+pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, has_within, within};
 
 /// The counters of one account: trading state, rates, budgets and signed orders.
 ///

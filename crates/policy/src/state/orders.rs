@@ -27,6 +27,8 @@ pub(crate) struct Orders {
     by_venue: BTreeMap<VenueOrderId, u64>,
     /// When each entry that will leave by itself leaves.
     deadlines: BTreeSet<(Timestamp, u64)>,
+    /// Of these, the entries that count as open: judging looks at no others, however many lapsed.
+    lapsing: BTreeSet<(Timestamp, u64)>,
     /// Entries that count as open.
     open: u64,
     /// What all entries could do together.
@@ -90,7 +92,9 @@ impl Orders {
             if let Some(share) = &entry.share {
                 read.exposure.add(share);
             }
-            read.deadlines.extend(entry.deadline.map(|deadline| (deadline, number)));
+            let deadline = entry.deadline.map(|deadline| (deadline, number));
+            read.deadlines.extend(deadline);
+            read.lapsing.extend(deadline.filter(|_| entry.counts_as_open()));
             if let Some(id) = &entry.venue_id
                 && read.by_venue.insert(id.clone(), number).is_some()
             {
@@ -132,8 +136,7 @@ impl Orders {
 
     /// Orders that may be open at `now`.
     pub(crate) fn open(&self, now: Timestamp) -> u64 {
-        let gone = self.past(now).filter(|entry| entry.counts_as_open()).count();
-        self.open.saturating_sub(gone as u64)
+        self.open.saturating_sub(self.lapsed(now).count() as u64)
     }
 
     /// At least as many as [`Self::open`], without looking at any entry.
@@ -155,8 +158,7 @@ impl Orders {
     /// What all orders could do together at `now`. What lapsed and could not rest counts the same
     /// before and after: as a fill that the position may not hold yet.
     pub(crate) fn exposure(&self, now: Timestamp) -> Cow<'_, Exposure> {
-        let resting = |entry: &&Entry| entry.rests;
-        let mut lapsed = self.past(now).filter(resting).filter_map(|entry| entry.share.as_ref()).peekable();
+        let mut lapsed = self.lapsed(now).filter_map(|entry| entry.share.as_ref()).peekable();
         if lapsed.peek().is_none() {
             return Cow::Borrowed(&self.exposure);
         }
@@ -379,10 +381,14 @@ impl Orders {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         if let Some(old) = entry.deadline {
             self.deadlines.remove(&(old, number));
+            self.lapsing.remove(&(old, number));
         }
         entry.deadline = deadline;
         if let Some(new) = deadline {
             self.deadlines.insert((new, number));
+            if entry.counts_as_open() {
+                self.lapsing.insert((new, number));
+            }
         }
     }
 
@@ -406,6 +412,7 @@ impl Orders {
         }
         if let Some(deadline) = entry.deadline {
             self.deadlines.remove(&(deadline, number));
+            self.lapsing.remove(&(deadline, number));
         }
         for id in &entry.ids {
             // The id may meanwhile name a later order.
@@ -418,8 +425,9 @@ impl Orders {
         }
     }
 
-    fn past(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
-        self.deadlines.range(..(now, 0)).filter_map(|(_, number)| self.entries.get(number))
+    /// Entries that counted as open until their deadline passed.
+    fn lapsed(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
+        self.lapsing.range(..(now, 0)).filter_map(|(_, number)| self.entries.get(number))
     }
 }
 

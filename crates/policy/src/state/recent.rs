@@ -1,7 +1,6 @@
 //! Which orders were signed of late, so that a repetition is seen. Bounded.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hasher as _};
 
 use trading::{Amount, Order, Price, Timestamp};
 
@@ -37,6 +36,7 @@ impl Content {
             reduce_only,
             client_order_id: _,
         } = order;
+        let mut mixed = Mixed::default();
         let decimals = [
             match amount {
                 Amount::Base(quantity) => Some(quantity.decimal()),
@@ -46,14 +46,17 @@ impl Content {
             price.map(Price::decimal),
             trigger_price.map(Price::decimal),
         ];
-        // Gathered first, because the hasher is slow to start and stop.
-        let mut bytes = [0; 3 * 17 + 9];
-        for (part, decimal) in bytes.chunks_exact_mut(17).zip(decimals) {
-            let decimal = decimal.unwrap_or_default();
-            part[..16].copy_from_slice(&decimal.mantissa().to_le_bytes());
-            part[16] = decimal.scale();
+        let mut scales = 0;
+        for decimal in decimals {
+            // What is not said has a scale that no number has.
+            let (mantissa, scale) =
+                decimal.map_or((0, u8::MAX), |decimal| (decimal.mantissa(), decimal.scale()));
+            mixed.add(mantissa as u64);
+            mixed.add((mantissa >> 64) as u64);
+            scales = scales << 8 | u64::from(scale);
         }
-        bytes[3 * 17..].copy_from_slice(&[
+        mixed.add(scales);
+        let words = [
             instrument.venue as u8,
             instrument.market as u8,
             *side as u8,
@@ -61,21 +64,54 @@ impl Content {
             matches!(amount, Amount::Base(_)).into(),
             matches!(amount, Amount::Quote(_)).into(),
             *time_in_force as u8,
-            u8::from(price.is_some()) | u8::from(trigger_price.is_some()) << 1,
             u8::from(*post_only) | u8::from(*reduce_only) << 1,
-        ]);
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&bytes);
-        hasher.write(instrument.symbol.as_str().as_bytes());
-        Self(hasher.finish())
+        ];
+        mixed.add(u64::from_le_bytes(words));
+        let symbol = instrument.symbol.as_str().as_bytes();
+        let (whole, rest) = symbol.as_chunks();
+        whole.iter().for_each(|chunk| mixed.add(u64::from_le_bytes(*chunk)));
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        mixed.add(u64::from_le_bytes(last));
+        mixed.add(symbol.len() as u64);
+        Self(mixed.0)
     }
 }
 
-/// How many of `times` lie in the `window_ms` before `now`, counted up to `most`.
-pub(crate) fn within(times: Option<&VecDeque<Timestamp>>, window_ms: u64, most: u64, now: Timestamp) -> u64 {
+/// Mixes words into one. The same in every build, because records of restarts keep it. Not made
+/// against someone who looks for collisions: one denies, and never allows.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Mixed {
+    #[inline]
+    const fn add(&mut self, word: u64) {
+        // An odd constant without a pattern: 2^64 over the golden ratio.
+        let product = ((self.0.rotate_left(23) ^ word) as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
+/// Whether at least `least` of `times` lie in the `window_ms` before `now`; looks at one of them only.
+#[inline]
+pub(crate) fn has_within(
+    times: Option<&VecDeque<Timestamp>>,
+    window_ms: u64,
+    least: u64,
+    now: Timestamp,
+) -> bool {
+    let Some(back) = least.checked_sub(1) else { return true };
+    let from_the_end = |times: &VecDeque<Timestamp>| {
+        let last = times.len().checked_sub(1)?;
+        times.get(last.checked_sub(usize::try_from(back).ok()?)?).copied()
+    };
+    times.and_then(from_the_end).is_some_and(|at| now.since_ms(at) < window_ms)
+}
+
+/// How many of `times` lie in the `window_ms` before `now`.
+pub(crate) fn within(times: Option<&VecDeque<Timestamp>>, window_ms: u64, now: Timestamp) -> u64 {
     let Some(times) = times else { return 0 };
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    times.iter().rev().take(most).take_while(|at| now.since_ms(**at) < window_ms).count() as u64
+    times.iter().rev().take_while(|at| now.since_ms(**at) < window_ms).count() as u64
 }
 
 impl Recent {
