@@ -29,7 +29,7 @@ def bybit_order(quantity=SMALL):
 def test_binances_native_body_is_signed_and_the_venue_takes_it(sign_socket, binance):
     reply = ask(sign_socket, {"bot": binance.bot, "venue": "binance", "order": binance_order()})
     assert reply["status"] == "approved"
-    assert len(bytes.fromhex(reply["record"]["leaf"])) == 32
+    assert len(bytes.fromhex(reply["record_digest"])) == 32
     assert send(reply["request"])["status"] == "FILLED"
 
 
@@ -53,22 +53,22 @@ def test_a_denial_lists_the_reasons_and_the_record(sign_socket, bybit):
     reply = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
     assert reply["status"] == "denied"
     assert any(TOO_MUCH in denial["text"] for denial in reply["denials"])
-    assert reply["record"]["index"] >= 0
+    assert reply["seq"] >= 0
     assert "request" not in reply
 
 
 def test_records_follow_one_another(sign_socket, bybit):
     first = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
     second = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
-    assert second["record"]["index"] > first["record"]["index"]
-    assert second["record"]["leaf"] != first["record"]["leaf"]
+    assert second["seq"] > first["seq"]
+    assert second["record_digest"] != first["record_digest"]
 
 
 def test_a_line_that_is_no_request_is_denied_by_name_and_recorded(sign_socket, bybit):
     reply = ask(sign_socket, {"bot": bybit.bot, "withdraw": "everything"})
     assert reply["status"] == "denied"
     assert any("withdraw" in denial["text"] for denial in reply["denials"])
-    assert reply["record"]["index"] >= 0 and "request" not in reply
+    assert reply["seq"] >= 0 and "request" not in reply
 
 
 # The order that another project's bots send, to the byte.

@@ -57,6 +57,7 @@ pub enum AdminReply {
     /// Done, and durable in the log.
     Done {
         /// Where in the log.
+        #[serde(flatten)]
         record: RecordReference,
     },
     /// Not done.

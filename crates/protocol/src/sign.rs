@@ -231,6 +231,7 @@ pub enum ReplyOutcome {
     /// Signed, recorded, released.
     Approved {
         /// Where in the log.
+        #[serde(flatten)]
         record: RecordReference,
         /// What to send to the venue, byte for byte.
         request: ReadyRequest,
@@ -238,6 +239,7 @@ pub enum ReplyOutcome {
     /// Refused by the policy, recorded.
     Denied {
         /// Where in the log.
+        #[serde(flatten)]
         record: RecordReference,
         /// Every reason.
         denials: Vec<DenialText>,
@@ -247,7 +249,7 @@ pub enum ReplyOutcome {
         /// What is wrong.
         error: ErrorText,
         /// Where in the log, if the request got far enough to be recorded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(flatten)]
         record: Option<RecordReference>,
     },
 }
@@ -255,12 +257,13 @@ pub enum ReplyOutcome {
 /// Where a decision stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordReference {
-    /// Index of its record and leaf.
-    pub index: u64,
-    /// RFC 6962 hash of its leaf, hexadecimal.
-    pub leaf: String,
-    /// Records below this are durable.
-    pub durable: u64,
+    /// Sequence number of its record; the index of its leaf.
+    pub seq: u64,
+    /// Records up to this one were on disk when the reply left; `None` while none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable_seq: Option<u64>,
+    /// SHA-256 of the record's body, hexadecimal; the next record names it as its `previous`.
+    pub record_digest: String,
 }
 
 /// A venue-ready request.
@@ -373,17 +376,17 @@ mod tests {
         let reply = Reply {
             id: Some(RawValue::from_string("7".into()).expect("JSON")),
             outcome: ReplyOutcome::Denied {
-                record: RecordReference { index: 8, leaf: "02".into(), durable: 9 },
+                record: RecordReference { seq: 8, durable_seq: Some(9), record_digest: "02".into() },
                 denials: vec![DenialText { code: "x".into(), text: "y".into() }],
             },
         };
         let line = serde_json::to_string(&reply).expect("plain values");
         assert_eq!(
             line,
-            r#"{"id":7,"status":"denied","record":{"index":8,"leaf":"02","durable":9},"denials":[{"code":"x","text":"y"}]}"#
+            r#"{"id":7,"status":"denied","seq":8,"durable_seq":9,"record_digest":"02","denials":[{"code":"x","text":"y"}]}"#
         );
         let again: Reply = serde_json::from_str(&line).expect("its own form");
         assert_eq!(again.id.expect("an id").get(), "7");
-        assert!(matches!(again.outcome, ReplyOutcome::Denied { record, .. } if record.index == 8));
+        assert!(matches!(again.outcome, ReplyOutcome::Denied { record, .. } if record.seq == 8));
     }
 }

@@ -372,7 +372,7 @@ impl Ledger {
             return Ok(());
         };
         let invariant = "a signature that leaves is its record's";
-        ensure(record.index == index, invariant, || format!("record {index} is called {}", record.index))?;
+        ensure(record.seq == index, invariant, || format!("record {index} is called {}", record.seq))?;
         let Some(entry) = usize::try_from(index).ok().and_then(|index| self.entries.get_mut(index)) else {
             return ensure(false, invariant, || format!("record {index} was not made"));
         };

@@ -38,7 +38,7 @@ pub(crate) struct Unsynced {
     pub(crate) time: Timestamp,
     pub(crate) body: Vec<u8>,
     pub(crate) detail: Vec<u8>,
-    /// Signed while the journal syncs the body, or when somebody asks for it.
+    /// Signed while the journal syncs the body.
     pub(crate) leaf: Option<Leaf>,
     /// Leaves below this index were handed over before this record: once it is durable, so are they.
     leaves_before: u64,
@@ -66,12 +66,23 @@ pub(crate) struct Recorder {
     durable: u64,
     /// Leaves below this index were handed to the journal.
     leaves_sent: u64,
+    /// Leaves below this index are signed.
+    leaves_signed: u64,
 }
 
 impl Recorder {
     /// Continues at record `next`, whose predecessor's body hashes to `previous`.
     pub(crate) fn new(epoch: u64, key: RecordKey, next: u64, previous: [u8; 32]) -> Self {
-        Self { epoch, key, next, previous, unsynced: VecDeque::new(), durable: next, leaves_sent: next }
+        Self {
+            epoch,
+            key,
+            next,
+            previous,
+            unsynced: VecDeque::new(),
+            durable: next,
+            leaves_sent: next,
+            leaves_signed: next,
+        }
     }
 
     pub(crate) const fn epoch(&self) -> u64 {
@@ -107,7 +118,7 @@ impl Recorder {
         let body = body.encode().expect("every text of a record was bounded when it came in");
         self.previous = Sha256::digest(&body).into();
         self.next += 1;
-        let recorded = Recorded::new(index, id, verdict);
+        let recorded = Recorded::new(index, self.previous, id, verdict);
         let frame = Output::Append { index, body: body.clone(), detail: detail.clone() };
         let leaves_before = self.leaves_sent;
         let leaf = None;
@@ -118,15 +129,47 @@ impl Recorder {
     /// Takes over a durable record of an earlier epoch whose leaf was lost: this epoch signs it.
     pub(crate) fn adopt(&mut self, index: u64, body: &[u8]) {
         self.leaves_sent = self.leaves_sent.min(index);
+        self.leaves_signed = self.leaves_sent;
         let leaves_before = self.leaves_sent;
         let body = body.to_vec();
         let (time, leaf) = (Timestamp::default(), None);
         self.unsynced.push_back(Unsynced { index, time, body, detail: Vec::new(), leaf, leaves_before });
     }
 
+    /// Signs the oldest leaf that is not signed yet; `false` if there is none.
+    pub(crate) fn sign_a_leaf(&mut self) -> bool {
+        let Self { leaves_signed, unsynced, key, .. } = self;
+        let oldest = unsynced.front().map_or(self.next, |record| record.index);
+        let at = (*leaves_signed).max(oldest);
+        let Some(record) = usize::try_from(at - oldest).ok().and_then(|at| unsynced.get_mut(at)) else {
+            return false;
+        };
+        record.signed_leaf(key);
+        *leaves_signed = at + 1;
+        true
+    }
+
+    /// How many leaves are signed and were not handed to the journal.
+    pub(crate) fn leaves_to_hand_over(&self) -> u64 {
+        self.leaves_signed - self.leaves_sent
+    }
+
+    /// How many leaves are not signed.
+    pub(crate) fn leaves_to_sign(&self) -> u64 {
+        self.next - self.leaves_signed
+    }
+
+    /// The signed leaves the journal has not been handed yet.
+    pub(crate) fn signed_leaves(&mut self) -> impl Iterator<Item = (u64, &Leaf)> {
+        let from = std::mem::replace(&mut self.leaves_sent, self.leaves_signed);
+        let count = usize::try_from(self.leaves_signed - from).unwrap_or(usize::MAX);
+        self.leaves_from(from).take(count)
+    }
+
     /// The leaves the journal has not been handed yet.
     pub(crate) fn leaves_to_send(&mut self) -> impl Iterator<Item = (u64, &Leaf)> {
         let from = std::mem::replace(&mut self.leaves_sent, self.next);
+        self.leaves_signed = self.next;
         self.leaves_from(from)
     }
 
@@ -137,16 +180,10 @@ impl Recorder {
         unsynced.iter_mut().skip(earlier).map(|record| (record.index, record.signed_leaf(key)))
     }
 
-    /// The hash of the leaf of record `index`, which is kept.
-    pub(crate) fn leaf_hash(&mut self, index: u64) -> Option<[u8; 32]> {
-        let at = usize::try_from(index.checked_sub(self.oldest_kept())?).ok()?;
-        let Self { unsynced, key, .. } = self;
-        unsynced.get_mut(at).map(|record| record.signed_leaf(key).hash())
-    }
-
     /// Everything that waits was just handed over.
     pub(crate) const fn all_leaves_sent(&mut self) {
         self.leaves_sent = self.next;
+        self.leaves_signed = self.next;
     }
 
     /// Records from here on can be sent again.
@@ -181,13 +218,9 @@ impl Recorder {
         }
     }
 
-    /// Takes note that records below `durable` are on disk.
+    /// Takes note that records below `durable` are on disk, and forgets those whose leaves are too.
     pub(crate) fn note_durable(&mut self, durable: u64) {
         self.durable = self.durable.max(durable);
-    }
-
-    /// Forgets the records that are on disk with their leaves.
-    pub(crate) fn forget_durable(&mut self) {
         let durable = self.durable;
         let newest = self.unsynced.iter().rfind(|record| record.index < durable);
         let Some(leaves_durable) = newest.map(|record| record.leaves_before) else { return };

@@ -47,6 +47,14 @@ pub(crate) fn put_records(outputs: &[Output], out: &mut Vec<u8>) -> io::Result<(
     Ok(())
 }
 
+/// The leaves that are signed already.
+pub(crate) fn put_signed_leaves(recorder: &mut Recorder, out: &mut Vec<u8>) -> io::Result<()> {
+    for (index, leaf) in recorder.signed_leaves() {
+        put_leaf(out, index, leaf)?;
+    }
+    Ok(())
+}
+
 /// Signs what has no leaf yet; nobody waits for that.
 pub(crate) fn put_leaves(recorder: &mut Recorder, out: &mut Vec<u8>) -> io::Result<()> {
     for (index, leaf) in recorder.leaves_to_send() {

@@ -1,7 +1,8 @@
 //! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
 //!
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
-//! the journal, let out what may leave, then sign the new records' leaves while the journal syncs.
+//! the journal, let out what may leave. Leaves are signed one by one while nobody says anything, and
+//! go to the journal with the next record or soon after.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -43,6 +44,10 @@ const fn most(door: Door) -> usize {
 
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
+/// Longest time that a signed leaf waits for a record to go with.
+const LEAF_PAUSE: Duration = Duration::from_millis(1);
+/// Leaves signed at the latest when so many are not, however much is being said.
+const MOST_UNSIGNED: u64 = 64;
 /// Pause between attempts to reach the journal.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -77,6 +82,8 @@ pub(crate) struct Server {
     journal: Option<JournalLink>,
     journal_path: PathBuf,
     journal_due: Instant,
+    /// When signed leaves must go to the journal.
+    leaves_due: Instant,
     /// When each record that has not been told was asked for.
     asked_at: VecDeque<(u64, Instant)>,
     latency_ns: Histogram<u64>,
@@ -111,6 +118,7 @@ impl Server {
             journal: None,
             journal_path,
             journal_due: Instant::now(),
+            leaves_due: Instant::now(),
             asked_at: VecDeque::new(),
             latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?,
             out: Vec::new(),
@@ -143,6 +151,21 @@ impl Server {
             }
             self.reconnect_if_due()?;
             self.serve_readable()?;
+            self.tend_leaves(events.is_empty());
+        }
+    }
+
+    /// Signs a leaf if there is time for it, and hands over what has waited long enough.
+    fn tend_leaves(&mut self, is_idle: bool) {
+        let recorder = self.core.recorder();
+        if recorder.leaves_to_sign() > MOST_UNSIGNED {
+            return self.hand_over(|journal, recorder| resume::put_leaves(recorder, journal.tail()));
+        }
+        let waited = recorder.leaves_to_hand_over() > 0;
+        if is_idle && recorder.sign_a_leaf() && !waited {
+            self.leaves_due = Instant::now() + LEAF_PAUSE;
+        } else if waited && Instant::now() >= self.leaves_due {
+            self.hand_over(|journal, recorder| resume::put_signed_leaves(recorder, journal.tail()));
         }
     }
 
@@ -153,6 +176,7 @@ impl Server {
         let now = self.clock.now();
         let says_so = self.core.note_stop(now, fresh_salt(), &mut self.out);
         self.settle()?;
+        self.hand_over(|journal, recorder| resume::put_leaves(recorder, journal.tail()));
         let is_done = |core: &Core| !core.has_waiting() && (!says_so || core.is_all_durable());
         // Signatures that ran ahead are out already: their records are worth a wait for a journal that
         // comes back. Replies that wait for the disk have not left, and need none.
@@ -170,7 +194,15 @@ impl Server {
         if self.connections.values().any(|caller| caller.readable && self.has_room(caller.door)) {
             return Some(Duration::ZERO);
         }
-        self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
+        let until = |due: Instant| Some(due.saturating_duration_since(Instant::now()));
+        if self.journal.is_none() {
+            return until(self.journal_due);
+        }
+        let recorder = self.core.recorder_ref();
+        if recorder.leaves_to_sign() > 0 {
+            return Some(Duration::ZERO);
+        }
+        if recorder.leaves_to_hand_over() > 0 { until(self.leaves_due) } else { None }
     }
 
     fn take(&mut self, event: &Event) -> io::Result<()> {
@@ -298,10 +330,15 @@ impl Server {
     }
 
     /// Carries out what the core said: records first, so that the journal syncs while the rest is
-    /// done, then replies, because somebody waits for them, then leaves.
+    /// done, then replies, because somebody waits for them.
     fn settle(&mut self) -> io::Result<()> {
         let outputs = std::mem::take(&mut self.out);
-        self.hand_over(|journal, _| resume::put_records(&outputs, journal.tail()));
+        if outputs.iter().any(|output| matches!(output, Output::Append { .. })) {
+            self.hand_over(|journal, recorder| {
+                resume::put_signed_leaves(recorder, journal.tail())?;
+                resume::put_records(&outputs, journal.tail())
+            });
+        }
         let mut touched = Vec::new();
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
@@ -320,7 +357,6 @@ impl Server {
             }
         }
         self.connections.retain(|_, caller| !caller.is_finished());
-        self.hand_over(|journal, recorder| resume::put_leaves(recorder, journal.tail()));
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub(crate) enum Verdict {
 /// A decision whose record is on its way to the disk.
 pub struct Recorded {
     index: u64,
+    /// SHA-256 of its body.
+    digest: [u8; 32],
     id: Option<Box<RawValue>>,
     verdict: Verdict,
 }
@@ -84,8 +86,13 @@ pub struct Durable {
 
 impl Recorded {
     /// Made by the recorder alone.
-    pub(crate) const fn new(index: u64, id: Option<Box<RawValue>>, verdict: Verdict) -> Self {
-        Self { index, id, verdict }
+    pub(crate) const fn new(
+        index: u64,
+        digest: [u8; 32],
+        id: Option<Box<RawValue>>,
+        verdict: Verdict,
+    ) -> Self {
+        Self { index, digest, id, verdict }
     }
 
     /// Index of its record.
@@ -110,12 +117,14 @@ impl Durable {
         self.recorded.index
     }
 
-    /// Lets it out: the reply for the caller. `durable` and `leaf_hash` are what the
-    /// reply says of the log and of the record.
-    pub(crate) fn release(self, durable: u64, leaf_hash: [u8; 32]) -> Released {
-        let Recorded { index, id, verdict } = self.recorded;
-        let leaf = crate::hex(&leaf_hash);
-        let record = RecordReference { index, leaf, durable };
+    /// Lets it out: the reply for the caller, who is told that records below `durable` are on disk.
+    pub(crate) fn release(self, durable: u64) -> Released {
+        let Recorded { index, digest, id, verdict } = self.recorded;
+        let record = RecordReference {
+            seq: index,
+            durable_seq: durable.checked_sub(1),
+            record_digest: crate::hex(&digest),
+        };
         let signed = matches!(verdict, Verdict::Approved(_));
         let outcome = match verdict {
             Verdict::Approved(signed) => ReplyOutcome::Approved { record, request: signed.request },

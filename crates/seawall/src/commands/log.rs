@@ -147,6 +147,7 @@ fn rendered(index: u64, record: &SourceRecord) -> anyhow::Result<Value> {
         "detail_digest": hex(&body.detail_digest),
         "previous": hex(&body.previous),
         "salt": hex(&body.salt),
+        "record_digest": hex(&transparency::sha256(&record.body)),
         "leaf": leaf.map(|leaf| hex(&leaf.hash())),
     }))
 }

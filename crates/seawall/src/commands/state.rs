@@ -57,6 +57,6 @@ fn set(
     let AdminReply::Done { record } = installation.ask_vault(&command)? else {
         anyhow::bail!("the vault gave another answer than asked for");
     };
-    say(format!("trading state is {state}; record {} (leaf {})", record.index, record.leaf));
+    say(format!("trading state is {state}; record {} (SHA-256 {})", record.seq, record.record_digest));
     Ok(ExitCode::SUCCESS)
 }

@@ -211,7 +211,7 @@ fn indices_told(socket: &std::path::Path, stop: &std::sync::atomic::AtomicBool) 
             }
             let Some(Ok(line)) = lines.next() else { break };
             let reply: serde_json::Value = serde_json::from_str(&line).expect("a reply");
-            told.extend(reply["record"]["index"].as_u64());
+            told.extend(reply["seq"].as_u64());
         }
     }
     told

@@ -115,8 +115,8 @@ impl Told {
                 }
                 Output::Reply { line, .. } => {
                     let reply: Value = serde_json::from_slice(&line).expect("replies are JSON");
-                    self.left.extend(reply["record"]["index"].as_u64());
-                    self.durable = self.durable.max(reply["record"]["durable"].as_u64().unwrap_or(0));
+                    self.left.extend(reply["seq"].as_u64());
+                    self.durable = self.durable.max(reply["durable_seq"].as_u64().map_or(0, |last| last + 1));
                 }
             }
         }

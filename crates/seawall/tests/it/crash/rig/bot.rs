@@ -78,9 +78,8 @@ impl Rig {
     fn hear(&mut self, line: &str) {
         self.deaths = 0;
         let reply: Value = serde_json::from_str(line).expect("replies are JSON");
-        let record = &reply["record"];
         // Without a record: the journal was away, and the vault said so.
-        let Some(index) = record["index"].as_u64() else {
+        let Some(index) = reply["seq"].as_u64() else {
             assert_eq!(reply["error"]["code"], "unavailable", "{reply}");
             return;
         };
@@ -91,7 +90,7 @@ impl Rig {
             index,
             outcome,
             signature,
-            durable: record["durable"].as_u64().expect("a number"),
+            durable: reply["durable_seq"].as_u64().map_or(0, |last| last + 1),
         });
     }
 
