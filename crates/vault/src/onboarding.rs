@@ -53,3 +53,18 @@ pub fn permission_request(
         .ok_or(OnboardingError::NoHost(venue))?;
     Ok((format!("{base}{}", request.target), request))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_no_venue_takes_signs_no_question() {
+        let secret = SecretText::new(format!("0x{}", "07".repeat(32)));
+        for venue in Venue::ALL {
+            let asked =
+                permission_request(venue, &BaseUrls::default(), "key", &secret, Timestamp::from_ms(1));
+            assert!(matches!(asked, Err(OnboardingError::NotTaken(of)) if of == venue));
+        }
+    }
+}

@@ -78,7 +78,7 @@ impl Keys {
     /// Makes new ones.
     pub fn generate() -> anyhow::Result<Self> {
         let random = SystemRandom::new();
-        let ed25519 = Ed25519KeyPair::generate_pkcs8(&random).context("cannot make an Ed25519 key")?;
+        let ed25519 = Ed25519KeyPair::generate_pkcs8v1(&random).context("cannot make an Ed25519 key")?;
         let p256 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
             .context("cannot make a P-256 key")?;
         let rsa = RsaKeyPair::generate(KeySize::Rsa2048).context("cannot make an RSA key")?;

@@ -1,4 +1,4 @@
-//! OpenBao's transit engine with a file audit: a real server, started for the run.
+//! `OpenBao`'s transit engine with a file audit: a real server, started for the run.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};

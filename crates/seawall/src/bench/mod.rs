@@ -60,7 +60,7 @@ pub struct Options {
     /// A look at whether everything works; too short for figures to go by.
     #[arg(long)]
     quick: bool,
-    /// The OpenBao to compare with; by default `bao` on the path, if it is there.
+    /// The `bao` server to compare with; by default the one on the path, if there is one.
     #[arg(long, value_name = "PROGRAM")]
     openbao: Option<PathBuf>,
     /// The Python whose ccxt to compare with; by default `python3`, if it has ccxt.
@@ -124,7 +124,7 @@ fn measure(rig: &Rig<'_>, options: &Options, report: &mut Report) -> anyhow::Res
     let bao = bao::find(options.openbao.as_deref());
     let bao = bao.map(|program| Bao::start(&program, rig)).transpose()?;
     let vaults = Vaults::start(rig)?;
-    sockets::measure(plan, rig, &vaults, bao.as_ref(), None, report)?;
+    sockets::measure(plan, rig, &vaults, bao.as_ref(), false, report)?;
     if options.real_time {
         tails(plan, rig, &vaults, bao.as_ref(), report)?;
     }
@@ -138,7 +138,7 @@ fn measure(rig: &Rig<'_>, options: &Options, report: &mut Report) -> anyhow::Res
     endurance::measure(plan, rig, report)
 }
 
-/// The socket rows once more, with new vaults, while everybody has real-time priority.
+/// The socket rows once more, while everybody who takes part has real-time priority.
 fn tails(
     plan: Plan,
     rig: &Rig<'_>,
@@ -150,7 +150,7 @@ fn tails(
         report.add(Row::skipped("real-time: socket rows", why.to_string()));
         return Ok(());
     }
-    let measured = sockets::measure(plan, rig, vaults, bao, Some(&real_time::raise), report);
+    let measured = sockets::measure(plan, rig, vaults, bao, true, report);
     real_time::lower()?;
     measured
 }

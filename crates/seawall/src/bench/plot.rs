@@ -26,13 +26,12 @@ const TICKS: [(&str, f64); 6] =
 
 /// Colours that people with colour blindness tell apart (Okabe and Ito), on light and on dark.
 const STYLE: &str = "\
-:root{--page:#fbfbfd;--ink:#223;--faint:#667;--grid:#dde}\n\
-.bare{stroke:#7a7a85}.pipelined{stroke:#0072b2}.bare-synced{stroke:#7a7a85;stroke-dasharray:5 3}\
+.page{fill:#fbfbfd}text{fill:#223}.faint{fill:#667}.grid{stroke:#dde;stroke-width:1}\
+.curve,.key{fill:none;stroke-width:2}\n\
+.bare,.synced{stroke:#7a7a85}.synced{stroke-dasharray:5 3}.pipelined{stroke:#0072b2}\
 .durable{stroke:#d55e00}.other{stroke:#009e73}\n\
-path.curve,line.key{fill:none;stroke-width:2}\n\
-@media(prefers-color-scheme:dark){:root{--page:#16161c;--ink:#e8e8ee;--faint:#a5a5b2;--grid:#33333d}\
-.bare,.bare-synced{stroke:#b8b8c4}.pipelined{stroke:#56b4e9}.durable{stroke:#e69f00}.other{stroke:#2fd6a4}}\n\
-.page{fill:var(--page)}text{fill:var(--ink)}.faint{fill:var(--faint)}.grid{stroke:var(--grid);stroke-width:1}\n";
+@media(prefers-color-scheme:dark){.page{fill:#16161c}text{fill:#e8e8ee}.faint{fill:#a5a5b2}.grid{stroke:#33333d}\
+.bare,.synced{stroke:#b8b8c4}.pipelined{stroke:#56b4e9}.durable{stroke:#e69f00}.other{stroke:#2fd6a4}}\n";
 
 const LEGEND: [(Role, &str); 5] = [
     (Role::Bare, "bare signer, or direct"),
@@ -88,7 +87,7 @@ fn legend(text: &mut String, curves: &[Curve]) {
             ),
         );
         put(text, &format!("<text x=\"{:.0}\" y=\"54\">{name}</text>", left + 30.0));
-        left += 52.0 + 6.4 * name.len() as f64;
+        left += 46.0 + 5.9 * name.len() as f64;
     }
 }
 
@@ -199,7 +198,7 @@ const fn class(role: Role) -> &'static str {
     match role {
         Role::Bare => "bare",
         Role::Pipelined => "pipelined",
-        Role::BareSynced => "bare-synced",
+        Role::BareSynced => "synced",
         Role::Durable => "durable",
         Role::Other => "other",
     }

@@ -81,6 +81,8 @@ fn run(plan: Plan, rig: &Rig<'_>, vaults: &Vaults, python: &Path) -> anyhow::Res
         json!({
             "account": algorithm.word(),
             "secret": rig.keys.text(algorithm),
+            // Reads and checks the key anew each time: tens of milliseconds.
+            "slow": algorithm == Algorithm::Rsa,
         })
     });
     let asked = json!({

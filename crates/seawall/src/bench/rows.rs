@@ -131,7 +131,7 @@ pub fn table(rows: &[Row]) -> String {
 fn line(name: &str, unit: &str, cells: &[String; 8]) -> String {
     let [min, p50, p99, p999, reference, ratio, budget, met] = cells;
     format!(
-        "{name:<58}{unit:>4}{min:>10}{p50:>10}{p99:>11}{p999:>11}{reference:>11}{ratio:>9}{budget:>10}  {met}\n"
+        "{name:<68}{unit:>4}{min:>10}{p50:>10}{p99:>11}{p999:>11}{reference:>11}{ratio:>9}{budget:>11}  {met}\n"
     )
 }
 

@@ -1,4 +1,4 @@
-//! From a request on a socket to its reply: ours beside the bare signer and OpenBao, in turns.
+//! From a request on a socket to its reply: ours beside the bare signer and `OpenBao`, in turns.
 
 use vault::Durability;
 
@@ -7,13 +7,14 @@ use crate::bench::algorithm::Algorithm;
 use crate::bench::bao::Bao;
 use crate::bench::contender::Contender;
 use crate::bench::orders::{APPROVED, requests};
+use crate::bench::real_time;
 use crate::bench::report::{Report, Role};
 use crate::bench::rig::{Rig, Server};
 use crate::bench::rows::{Budget, Row};
 
 /// Most that a reply after its record is durable may cost, over the bare signer that also syncs.
 const DURABLE_BUDGET: f64 = 1.5;
-/// The same, over OpenBao with a file audit.
+/// The same, over `OpenBao` with a file audit.
 const BAO_BUDGET: f64 = 0.5;
 /// What is measured through a socket. RSA takes so long that nothing else shows; a secp256k1 signature
 /// reads as none in the words of any venue here, and the vault releases no request that it cannot read
@@ -31,7 +32,7 @@ const fn pipelined_budget(algorithm: Algorithm) -> f64 {
     }
 }
 
-/// Both vaults, and the bare signers of one algorithm after the other.
+/// A vault for each promise of durability.
 pub struct Vaults {
     pub durable: Server,
     pub pipelined: Server,
@@ -46,18 +47,18 @@ impl Vaults {
     }
 }
 
-/// Measures the rows of this file. `prefix` goes in front of each name; `ready` is told the process
-/// ids of all who serve before they are asked.
+/// Measures the rows of this file. With `real_time` everybody asked gets real-time priority, and the
+/// rows are named so and have no budgets.
 pub fn measure(
     plan: Plan,
     rig: &Rig<'_>,
     vaults: &Vaults,
     bao: Option<&Bao>,
-    tails: Option<&dyn Fn(&[u32]) -> anyhow::Result<()>>,
+    real_time: bool,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     for algorithm in MEASURED {
-        one(plan, rig, vaults, bao, tails, algorithm, report)?;
+        one(plan, rig, vaults, bao, real_time, algorithm, report)?;
     }
     Ok(())
 }
@@ -67,13 +68,12 @@ fn one(
     rig: &Rig<'_>,
     vaults: &Vaults,
     bao: Option<&Bao>,
-    tails: Option<&dyn Fn(&[u32]) -> anyhow::Result<()>>,
+    real_time: bool,
     algorithm: Algorithm,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let prefix = if tails.is_some() { "real-time: " } else { "" };
-    let folder =
-        |kind: &str| format!("{kind}-{}{}", algorithm.word(), if tails.is_some() { "-rt" } else { "" });
+    let prefix = if real_time { "real-time: " } else { "" };
+    let folder = |kind: &str| format!("{kind}-{}{}", algorithm.word(), if real_time { "-rt" } else { "" });
     let bare = Server::bare(&folder("b"), algorithm, false, rig)?;
     let synced = Server::bare(&folder("s"), algorithm, true, rig)?;
     let lines = |name: &str, server: &Server, good| {
@@ -91,10 +91,10 @@ fn one(
         contenders.push(other);
         roles.push(Role::Other);
     }
-    if let Some(ready) = tails {
+    if real_time {
         let servers = [&bare, &synced, &vaults.durable, &vaults.pipelined];
         let pids = servers.into_iter().flat_map(Server::pids).chain(bao.and_then(Bao::pid));
-        ready(&pids.collect::<Vec<_>>())?;
+        real_time::raise(&pids.collect::<Vec<_>>())?;
     }
     for _ in 0..plan.blocks {
         for contender in &mut contenders {
@@ -103,13 +103,13 @@ fn one(
         }
     }
     let found = contenders.into_iter().map(Contender::finish).collect::<anyhow::Result<Vec<_>>>()?;
-    if tails.is_none() {
+    if !real_time {
         for (role, (_, times)) in roles.iter().zip(&found) {
             report.draw(algorithm.to_string(), *role, times);
         }
     }
     let row = |at: usize| Row::floor(found[at].0.clone(), found[at].1.summary());
-    let judged = |row: Row, most| if tails.is_none() { row.within(Budget::Ratio(most)) } else { row };
+    let judged = |row: Row, most| if !real_time { row.within(Budget::Ratio(most)) } else { row };
     report.add(row(0));
     report.add(judged(row(1).against(&found[0].1), pipelined_budget(algorithm)));
     report.add(row(2));
