@@ -120,22 +120,37 @@ pub fn run(layout: &Layout, options: &Options) -> anyhow::Result<ExitCode> {
 
 fn measure(rig: &Rig<'_>, options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
+    stage("decisions and signatures");
     in_process::measure(plan, rig, report)?;
+    stage("servers");
     let bao = bao::find(options.openbao.as_deref());
     let bao = bao.map(|program| Bao::start(&program, rig)).transpose()?;
     let vaults = Vaults::start(rig)?;
+    stage("sockets");
     sockets::measure(plan, rig, &vaults, bao.as_ref(), false, report)?;
     if options.real_time {
+        stage("sockets with real-time priority");
         tails(plan, rig, &vaults, bao.as_ref(), report)?;
     }
     drop(bao);
+    stage("Python");
     python::measure(plan, rig, &vaults, options.python.as_deref(), report)?;
+    stage("a fixed rate");
     open_loop::measure(plan, rig, &vaults, report)?;
+    stage("many clients");
     throughput::measure(plan, rig, &vaults.durable, report)?;
     drop(vaults);
+    stage("the gateway");
     gateway::measure(plan, rig, report)?;
+    stage("an idle stack");
     memory::measure(rig, report)?;
+    stage("a million orders and their log");
     endurance::measure(plan, rig, report)
+}
+
+/// Says what is measured now, to whoever waits; the table is what is said at the end.
+fn stage(name: &str) {
+    eprintln!("measuring: {name}");
 }
 
 /// The socket rows once more, while everybody who takes part has real-time priority.
@@ -151,7 +166,8 @@ fn tails(
         return Ok(());
     }
     let measured = sockets::measure(plan, rig, vaults, bao, true, report);
-    real_time::lower()?;
+    let kept: Vec<u32> = vaults.durable.pids().chain(vaults.pipelined.pids()).collect();
+    real_time::lower(&kept)?;
     measured
 }
 

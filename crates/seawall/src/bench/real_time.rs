@@ -13,9 +13,12 @@ pub fn raise(pids: &[u32]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gives this process its ordinary priority again.
-pub fn lower() -> anyhow::Result<()> {
-    set(&["--other", "--all-tasks", "--pid", "0", &std::process::id().to_string()])
+/// Gives this process and `pids` their ordinary priority again.
+pub fn lower(pids: &[u32]) -> anyhow::Result<()> {
+    for pid in pids.iter().copied().chain([std::process::id()]) {
+        set(&["--other", "--all-tasks", "--pid", "0", &pid.to_string()])?;
+    }
+    Ok(())
 }
 
 fn set(arguments: &[&str]) -> anyhow::Result<()> {
