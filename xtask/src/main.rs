@@ -2,6 +2,7 @@
 //!
 //! Everything that CI does is here and nowhere else, so a newcomer's machine and CI do the same.
 
+mod bench;
 mod clients;
 mod crash;
 mod oracles;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
   biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured
+  bench [-- ARGS]      everything measured beside others, in release mode: table and picture;
+                       ARGS go to seawall bench instead
   sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
                        --seed S [--trace] [--turns N] for one again";
 
@@ -63,6 +66,8 @@ fn run(arguments: &[String]) -> Result<()> {
         ["oracles"] => oracles::run(&workspace).map(drop),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
+        ["bench"] => bench::run(&workspace, &[]),
+        ["bench", "--", rest @ ..] => bench::run(&workspace, rest),
         ["sim", rest @ ..] => simulation::run(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -101,7 +101,7 @@ fn runner(workspace: &Workspace) -> Result<()> {
 }
 
 /// Fills the virtual environment, once for each content of the pinned lists.
-fn python(workspace: &Workspace) -> Result<()> {
+pub(crate) fn python(workspace: &Workspace) -> Result<()> {
     let mut wanted = String::new();
     for list in PYTHON {
         let text = fs::read_to_string(workspace.root.join(list)).with_context(|| list.to_owned())?;

@@ -52,7 +52,8 @@ pub struct KeyDescription {
     pub account: AccountName,
     /// What it is for.
     pub role: Role,
-    /// `hmac-sha256`, `ed25519` or `rsa-pkcs1-sha256`.
+    /// `hmac-sha256`, `ed25519`, `rsa-pkcs1-sha256`, `ecdsa-p256-sha256` or
+    /// `ecdsa-secp256k1-keccak256`.
     pub algorithm: String,
     /// When it was added.
     pub added_at: Timestamp,

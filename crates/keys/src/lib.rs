@@ -7,9 +7,12 @@
 mod description;
 mod record_key;
 mod seal;
+mod secp256k1;
 mod secret;
 mod signing;
 mod store;
+#[cfg(test)]
+mod vectors;
 
 pub use description::{KeyDescription, KeyStage, Role};
 pub use record_key::RecordKey;

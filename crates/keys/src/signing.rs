@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
-use aws_lc_rs::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -15,6 +15,7 @@ use venue::Algorithm;
 use zeroize::Zeroizing;
 
 use crate::SecretText;
+use crate::secp256k1::Secp256k1Key;
 
 /// Smallest RSA modulus accepted, in bits (NIST SP 800-131A rev. 2).
 const MIN_RSA_BITS: usize = 2048;
@@ -25,11 +26,14 @@ pub enum KeyError {
     /// Nothing was given.
     #[error("the secret is empty")]
     Empty,
-    /// Looks like PEM, but is neither PKCS#8 nor PKCS#1, or its base64 is broken.
-    #[error("the PEM block is damaged; expected BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY")]
+    /// Looks like PEM, but is neither PKCS#8, PKCS#1 nor SEC1, or its base64 is broken.
+    #[error("the PEM block is damaged; expected BEGIN PRIVATE KEY, BEGIN RSA or EC PRIVATE KEY")]
     Pem,
+    /// Begins like a secp256k1 key in hexadecimal, but is none.
+    #[error("after 0x, a secp256k1 key has 64 hexadecimal digits and is neither zero nor beyond the group")]
+    Hexadecimal,
     /// A private key of a kind no supported venue takes.
-    #[error("the private key is neither Ed25519 nor RSA")]
+    #[error("the private key is neither Ed25519, RSA, P-256 nor secp256k1")]
     UnknownKind,
     /// An RSA key below 2048 bits.
     #[error("the RSA key has {bits} bits; venues take 2048 or more")]
@@ -50,6 +54,8 @@ enum Kind {
     Hmac(Box<Hmac<Sha256>>),
     Ed25519(Box<Ed25519KeyPair>),
     Rsa(Box<RsaKeyPair>),
+    P256(Box<EcdsaKeyPair>),
+    Secp256k1(Secp256k1Key),
 }
 
 /// A signature's bytes. Short ones need no memory of their own: an HMAC takes less time than asking
@@ -59,20 +65,20 @@ pub struct Signature(Bytes);
 
 #[derive(Clone)]
 enum Bytes {
-    /// At most 64 bytes, and how many.
-    Short([u8; 64], u8),
+    /// At most 65 bytes, and how many.
+    Short([u8; 65], u8),
     Long(Box<[u8]>),
 }
 
 impl Signature {
     /// None at all, for a request that takes none.
-    pub const EMPTY: Self = Self(Bytes::Short([0; 64], 0));
+    pub const EMPTY: Self = Self(Bytes::Short([0; 65], 0));
 
-    /// Of at most 64 bytes.
+    /// Of at most 65 bytes.
     fn short(bytes: &[u8]) -> Self {
-        let mut room = [0; 64];
+        let mut room = [0; 65];
         room[..bytes.len()].copy_from_slice(bytes);
-        Self(Bytes::Short(room, u8::try_from(bytes.len()).expect("at most 64")))
+        Self(Bytes::Short(room, u8::try_from(bytes.len()).expect("at most 65")))
     }
 }
 
@@ -88,12 +94,13 @@ impl Deref for Signature {
 }
 
 impl SigningKey {
-    /// Makes a key of what the venue issued: PEM text is Ed25519 or RSA, anything else an HMAC
-    /// secret (used as the bytes of the text, as venues and their libraries do).
+    /// Makes a key of what the venue issued: PEM text is Ed25519, RSA, P-256 or secp256k1; `0x` and 64
+    /// hexadecimal digits are secp256k1, as wallets write it; anything else is an HMAC secret (used
+    /// as the bytes of the text, as venues and their libraries do).
     ///
     /// # Errors
     ///
-    /// [`KeyError`] if the text is empty or a PEM block that no venue takes.
+    /// [`KeyError`] if the text is empty, a PEM block of another kind, or no number of secp256k1.
     pub fn parse(secret: &SecretText) -> Result<Self, KeyError> {
         let text = secret.expose();
         if text.is_empty() {
@@ -101,6 +108,9 @@ impl SigningKey {
         }
         if text.contains("-----BEGIN ") {
             return Self::from_pem(text);
+        }
+        if let Some(digits) = text.strip_prefix("0x").filter(|digits| digits.len() == 64) {
+            return Ok(Self(Kind::Secp256k1(Secp256k1Key::from_hex(digits).ok_or(KeyError::Hexadecimal)?)));
         }
         let state = Hmac::<Sha256>::new_from_slice(text.as_bytes()).expect("HMAC takes a key of any length");
         Ok(Self(Kind::Hmac(Box::new(state))))
@@ -111,6 +121,7 @@ impl SigningKey {
         match label {
             "PRIVATE KEY" => Self::from_pkcs8(&der),
             "RSA PRIVATE KEY" => Self::from_rsa(RsaKeyPair::from_der(&der).map_err(|_| KeyError::Pem)?),
+            "EC PRIVATE KEY" => Self::from_curve(&der),
             "PUBLIC KEY" => Err(KeyError::WrongBlock("this is the public half; the private key is needed")),
             "ENCRYPTED PRIVATE KEY" => {
                 Err(KeyError::WrongBlock("the private key is encrypted; decrypt it first (openssl pkey)"))
@@ -123,7 +134,19 @@ impl SigningKey {
         if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
             return Ok(Self(Kind::Ed25519(Box::new(pair))));
         }
-        Self::from_rsa(RsaKeyPair::from_pkcs8(der).map_err(|_| KeyError::UnknownKind)?)
+        match RsaKeyPair::from_pkcs8(der) {
+            Ok(pair) => Self::from_rsa(pair),
+            Err(_) => Self::from_curve(der),
+        }
+    }
+
+    /// SEC1 (RFC 5915) or PKCS#8 of one of the two curves; the library checks which.
+    fn from_curve(der: &[u8]) -> Result<Self, KeyError> {
+        if let Ok(pair) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
+            return Ok(Self(Kind::P256(Box::new(pair))));
+        }
+        let key = Secp256k1Key::from_der(der).ok_or(KeyError::UnknownKind)?;
+        Ok(Self(Kind::Secp256k1(key)))
     }
 
     fn from_rsa(pair: RsaKeyPair) -> Result<Self, KeyError> {
@@ -141,12 +164,15 @@ impl SigningKey {
             Kind::Hmac(_) => Algorithm::HmacSha256,
             Kind::Ed25519(_) => Algorithm::Ed25519,
             Kind::Rsa(_) => Algorithm::RsaPkcs1Sha256,
+            Kind::P256(_) => Algorithm::EcdsaP256Sha256,
+            Kind::Secp256k1(_) => Algorithm::EcdsaSecp256k1Keccak256,
         }
     }
 
-    /// Signs `message`: 32 bytes for HMAC, 64 for Ed25519, the modulus length for RSA.
+    /// Signs `message`: 32 bytes for HMAC, 64 for Ed25519 and P-256 (`r ‖ s`), 65 for secp256k1
+    /// (`r ‖ s ‖ v`, over the message's Keccak-256), the modulus length for RSA.
     ///
-    /// All three are deterministic: the same message gives the same signature.
+    /// All but P-256 are deterministic: the same message gives the same signature.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         match &self.0 {
@@ -162,6 +188,10 @@ impl SigningKey {
                     .expect("a checked RSA key signs any message");
                 Signature(Bytes::Long(signature.into()))
             }
+            Kind::P256(pair) => Signature::short(
+                pair.sign(&SystemRandom::new(), message).expect("a P-256 key signs any message").as_ref(),
+            ),
+            Kind::Secp256k1(key) => Signature::short(&key.sign(message)),
         }
     }
 
@@ -175,7 +205,7 @@ impl SigningKey {
                 state.update(message);
                 state.verify_slice(signature).is_ok()
             }
-            Kind::Ed25519(_) | Kind::Rsa(_) => false,
+            Kind::Ed25519(_) | Kind::Rsa(_) | Kind::P256(_) | Kind::Secp256k1(_) => false,
         }
     }
 }
@@ -186,8 +216,10 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The label and the bytes of the first PEM block (RFC 7468, without headers).
+/// The label and the bytes of the first PEM block (RFC 7468, without headers) that is no
+/// `EC PARAMETERS`, which OpenSSL puts in front of a key of a curve.
 fn pem_block(text: &str) -> Result<(&str, Zeroizing<Vec<u8>>), KeyError> {
+    let text = text.split_once("-----END EC PARAMETERS-----").map_or(text, |(_, rest)| rest);
     let after = text.split_once("-----BEGIN ").ok_or(KeyError::Pem)?.1;
     let (label, body) = after.split_once("-----").ok_or(KeyError::Pem)?;
     let (body, _) = body.split_once("-----END ").ok_or(KeyError::Pem)?;

@@ -77,6 +77,14 @@ pub enum StoreError {
         /// Why.
         source: KeyError,
     },
+    /// The venue takes no keys of this algorithm.
+    #[error("{venue} takes no {algorithm} keys")]
+    NotTaken {
+        /// The venue.
+        venue: Venue,
+        /// The key's algorithm.
+        algorithm: &'static str,
+    },
     /// An active key for this venue, account and role exists.
     #[error(
         "{venue} account {account} has an active {role} key already ({key_id}); use `seawall key rotate`"
@@ -176,8 +184,25 @@ impl SealedStore {
     ///
     /// [`StoreError::Exists`] if the account has an active key of this role on this venue;
     /// [`StoreError::InUse`] if this very key is in the store; [`StoreError::Key`] if the secret is
-    /// not a key; [`StoreError::OtherPolicy`].
+    /// not a key; [`StoreError::NotTaken`] if it is none that the venue takes;
+    /// [`StoreError::OtherPolicy`].
     pub fn add(
+        &mut self,
+        root: &RootSecret,
+        policy_hash: &[u8; 32],
+        new: &NewKey<'_>,
+    ) -> Result<KeyDescription, StoreError> {
+        check_taken(new)?;
+        self.add_to_measure(root, policy_hash, new)
+    }
+
+    /// As [`SealedStore::add`], whatever the venue takes: for measuring what a signature costs
+    /// whose venues come later. No venue would accept what such a key signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`SealedStore::add`] but for [`StoreError::NotTaken`].
+    pub fn add_to_measure(
         &mut self,
         root: &RootSecret,
         policy_hash: &[u8; 32],
@@ -211,6 +236,7 @@ impl SealedStore {
         policy_hash: &[u8; 32],
         new: &NewKey<'_>,
     ) -> Result<KeyDescription, StoreError> {
+        check_taken(new)?;
         let old = self
             .active(new)
             .map(|description| description.key_id.clone())
@@ -339,6 +365,16 @@ impl SealedStore {
     }
 }
 
+/// Whether the venue takes what `new` holds. A secret that is no key is left to who makes a key of it.
+fn check_taken(new: &NewKey<'_>) -> Result<(), StoreError> {
+    match SigningKey::parse(new.secret).map(|key| key.algorithm()) {
+        Ok(algorithm) if !algorithm.is_taken_by(new.venue) => {
+            Err(StoreError::NotTaken { venue: new.venue, algorithm: algorithm_name(algorithm) })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn open_entry(
     root: &RootSecret,
     policy_hash: &[u8; 32],
@@ -359,6 +395,8 @@ const fn algorithm_name(algorithm: venue::Algorithm) -> &'static str {
         venue::Algorithm::HmacSha256 => "hmac-sha256",
         venue::Algorithm::Ed25519 => "ed25519",
         venue::Algorithm::RsaPkcs1Sha256 => "rsa-pkcs1-sha256",
+        venue::Algorithm::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+        venue::Algorithm::EcdsaSecp256k1Keccak256 => "ecdsa-secp256k1-keccak256",
     }
 }
 
@@ -393,6 +431,21 @@ mod tests {
     fn the_file_holds_neither_secret_nor_key_id() {
         let text = store_with_one_key(&RootSecret::generate()).to_json();
         assert!(!text.contains("s3cr3t") && !text.contains("APIKEY"), "{text}");
+    }
+
+    #[test]
+    fn a_key_that_the_venue_does_not_take_is_refused() {
+        let (root, secret) = (RootSecret::generate(), format!("0x{}", "07".repeat(32)));
+        let mut store = store_with_one_key(&root);
+        let refused = |result| matches!(result, Err(StoreError::NotTaken { venue: Venue::Bybit, .. }));
+        assert!(refused(with_key("K2", &secret, |key| store.add(&root, &POLICY, key))));
+        assert!(refused(with_key("K2", &secret, |key| store.rotate(&root, &POLICY, key))));
+        let mut empty = SealedStore::new("version = 1", &POLICY);
+        let added = with_key("K2", &secret, |key| empty.add_to_measure(&root, &POLICY, key)).expect("a key");
+        assert_eq!(added.algorithm, "ecdsa-secp256k1-keccak256");
+        let opened = empty.open(&root, &POLICY).expect("same root and policy");
+        assert_eq!(opened[0].signing.sign(b"x").len(), 65);
+        assert!(!empty.to_json().contains("070707"));
     }
 
     #[test]

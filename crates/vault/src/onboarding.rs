@@ -16,6 +16,9 @@ pub enum OnboardingError {
     /// The secret is not a key.
     #[error("the secret: {0}")]
     Key(#[from] KeyError),
+    /// The venue takes no keys of this kind.
+    #[error("{0} takes no keys of this kind")]
+    NotTaken(Venue),
     /// The venue's host is not configured.
     #[error("no host is configured for {0}")]
     NoHost(Venue),
@@ -25,7 +28,8 @@ pub enum OnboardingError {
 ///
 /// # Errors
 ///
-/// [`OnboardingError`] if the secret is not a key or the venue's host is unknown.
+/// [`OnboardingError`] if the secret is not a key, none that the venue takes, or the venue's host is
+/// unknown.
 pub fn permission_request(
     venue: Venue,
     bases: &BaseUrls,
@@ -34,6 +38,9 @@ pub fn permission_request(
     now: Timestamp,
 ) -> Result<(String, HttpRequest), OnboardingError> {
     let key = SigningKey::parse(secret)?;
+    if !key.algorithm().is_taken_by(venue) {
+        return Err(OnboardingError::NotTaken(venue));
+    }
     let unsigned = venue::permissions_request(venue, now, RECV_WINDOW_MS);
     let surface = unsigned.surface().unwrap_or(match venue {
         Venue::Binance => Surface::Spot,
@@ -45,4 +52,19 @@ pub fn permission_request(
         .http()
         .ok_or(OnboardingError::NoHost(venue))?;
     Ok((format!("{base}{}", request.target), request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_no_venue_takes_signs_no_question() {
+        let secret = SecretText::new(format!("0x{}", "07".repeat(32)));
+        for venue in Venue::ALL {
+            let asked =
+                permission_request(venue, &BaseUrls::default(), "key", &secret, Timestamp::from_ms(1));
+            assert!(matches!(asked, Err(OnboardingError::NotTaken(of)) if of == venue));
+        }
+    }
 }

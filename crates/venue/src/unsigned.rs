@@ -18,20 +18,35 @@ pub enum Algorithm {
     Ed25519,
     /// RSA PKCS#1 v1.5 with SHA-256; sent as base64.
     RsaPkcs1Sha256,
+    /// ECDSA over P-256 with SHA-256, `r ‖ s`; base64.
+    EcdsaP256Sha256,
+    /// ECDSA over secp256k1 with Keccak-256, `r ‖ s ‖ v` with `v` 27 or 28; hexadecimal after `0x`.
+    EcdsaSecp256k1Keccak256,
 }
 
 impl Algorithm {
+    /// Whether `venue` takes keys of this algorithm.
+    #[must_use]
+    pub const fn is_taken_by(self, venue: Venue) -> bool {
+        match (self, venue) {
+            (Self::HmacSha256 | Self::Ed25519 | Self::RsaPkcs1Sha256, Venue::Binance | Venue::Bybit) => true,
+            (Self::EcdsaP256Sha256 | Self::EcdsaSecp256k1Keccak256, Venue::Binance | Venue::Bybit) => false,
+        }
+    }
+
     /// The signature as venues want it written, before any percent-encoding.
     #[must_use]
     pub fn signature_text(self, signature: &[u8]) -> String {
         match self {
             Self::HmacSha256 => hex::encode(signature),
-            Self::Ed25519 | Self::RsaPkcs1Sha256 => BASE64.encode(signature),
+            Self::Ed25519 | Self::RsaPkcs1Sha256 | Self::EcdsaP256Sha256 => BASE64.encode(signature),
+            Self::EcdsaSecp256k1Keccak256 => format!("0x{}", hex::encode(signature)),
         }
     }
 
     /// Reads a signature as venues' clients write it, and tells which algorithm it looks like: 64
-    /// hexadecimal digits, or the base64 of 64 (Ed25519) or at least 128 (RSA) bytes.
+    /// hexadecimal digits, or the base64 of 64 (Ed25519) or at least 128 (RSA) bytes. The curves of
+    /// ECDSA are not read: no venue here takes them.
     #[must_use]
     pub fn read_signature(text: &str) -> Option<(Self, Vec<u8>)> {
         if text.len() == 64

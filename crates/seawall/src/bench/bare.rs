@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::rig::{Algorithm, BareKey, RSA_BYTES, hex};
+use crate::bench::algorithm::{Algorithm, BareKey, RSA_BYTES, hex};
 
 /// Bytes of the file, all written before the first request; then it starts over.
 const FILE_BYTES: u64 = 16 << 20;

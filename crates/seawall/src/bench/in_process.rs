@@ -10,9 +10,11 @@ use trading::{
 };
 
 use crate::bench::Plan;
-use crate::bench::rig::{self, Algorithm, Keys, RSA_BYTES};
-use crate::bench::rows::Row;
-use crate::bench::samples::{Samples, Summary};
+use crate::bench::algorithm::{Algorithm, Keys, RSA_BYTES};
+use crate::bench::report::Report;
+use crate::bench::rig::{self, Rig};
+use crate::bench::rows::{Budget, Row};
+use crate::bench::samples::{Distribution, Samples};
 
 /// Decisions timed together: one is shorter than reading the clock twice.
 const DECISIONS: usize = 16;
@@ -24,21 +26,23 @@ const DECISION_BUDGET: f64 = 0.3;
 const SIGN_BUDGET: f64 = 1.05;
 
 /// Measures the rows of this file.
-pub fn measure(plan: Plan, keys: &Keys, keep_going: &dyn Fn() -> bool) -> anyhow::Result<Vec<Row>> {
-    let mut rows = vec![Row::within("decision, 8 symbols, every rule", decision(plan)?, DECISION_BUDGET)];
+pub fn measure(plan: Plan, rig: &Rig<'_>, report: &mut Report) -> anyhow::Result<()> {
+    let decision = decision(plan)?.summary();
+    report.add(Row::floor("decision, 8 symbols, every rule", decision).within(Budget::Most(DECISION_BUDGET)));
     for algorithm in Algorithm::ALL {
-        anyhow::ensure!(keep_going(), "stopped");
-        let [own, floor] = sign(plan, keys, algorithm)?;
-        rows.push(Row::floor(format!("library call alone, {algorithm}"), floor));
-        rows.push(Row::against(format!("sign alone, {algorithm}"), own, floor, SIGN_BUDGET));
+        rig.check()?;
+        let [own, floor] = sign(plan, &rig.keys, algorithm)?;
+        report.add(Row::floor(format!("library call alone, {algorithm}"), floor.summary()));
+        let row = Row::floor(format!("sign alone, {algorithm}"), own.summary());
+        report.add(row.against(&floor).within(Budget::Ratio(SIGN_BUDGET)));
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// `policy::evaluate` over orders for all symbols, with counters that have seen every one before.
-fn decision(plan: Plan) -> anyhow::Result<Summary> {
+fn decision(plan: Plan) -> anyhow::Result<Distribution> {
     let policy = crate::installation::parse_policy(&rig::policy_text()?)?;
-    let account: AccountName = rig::account(Algorithm::Hmac)?;
+    let account: AccountName = Algorithm::Hmac.account()?;
     let mut state = State::new(account.clone());
     let orders = orders(&policy, &account)?;
     let mut context = Context { now: crate::installation::now(), ..Context::default() };
@@ -62,7 +66,7 @@ fn decision(plan: Plan) -> anyhow::Result<Summary> {
         }
         context.now = Timestamp::from_ms(context.now.as_ms() + 1);
     }
-    samples.summary().ok_or_else(|| anyhow::anyhow!("nothing was measured"))
+    samples.finish()
 }
 
 /// One order for each symbol of the policy.
@@ -94,15 +98,16 @@ fn orders(policy: &Policy, account: &AccountName) -> anyhow::Result<Vec<Request>
 }
 
 /// Ours, and the bare library call, in turns.
-fn sign(plan: Plan, keys: &Keys, algorithm: Algorithm) -> anyhow::Result<[Summary; 2]> {
+fn sign(plan: Plan, keys: &Keys, algorithm: Algorithm) -> anyhow::Result<[Distribution; 2]> {
     let (own, bare) = (keys.signing(algorithm)?, keys.bare(algorithm)?);
     let mut room = [0; RSA_BYTES];
     let length = bare.sign(&MESSAGE, &mut room);
-    anyhow::ensure!(*own.sign(&MESSAGE) == room[..length], "two ways of {algorithm} differ");
+    let same = *own.sign(&MESSAGE) == room[..length];
+    anyhow::ensure!(same || !bare.is_deterministic(), "two ways of {algorithm} differ");
     // HMAC is timed in batches, because one is near the clock's own cost; RSA needs no more of itself.
     let (batch, share) = match algorithm {
         Algorithm::Hmac => (64, 1),
-        Algorithm::Ed25519 => (1, 1),
+        Algorithm::Ed25519 | Algorithm::P256 | Algorithm::Secp256k1 => (1, 1),
         Algorithm::Rsa => (1, 10),
     };
     let (mut owns, mut bares) = (Samples::default(), Samples::default());
@@ -124,6 +129,5 @@ fn sign(plan: Plan, keys: &Keys, algorithm: Algorithm) -> anyhow::Result<[Summar
             }
         }
     }
-    let summary = |samples: Samples| samples.summary().ok_or_else(|| anyhow::anyhow!("nothing was measured"));
-    Ok([summary(owns)?, summary(bares)?])
+    Ok([owns.finish()?, bares.finish()?])
 }

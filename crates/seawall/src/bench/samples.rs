@@ -6,6 +6,10 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Samples(Vec<u64>);
 
+/// Durations in picoseconds, ascending; at least one.
+#[derive(Debug, Clone)]
+pub struct Distribution(Vec<u64>);
+
 /// What is said of a distribution, in picoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
@@ -22,13 +26,33 @@ impl Samples {
         self.0.push(u64::try_from(ps).unwrap_or(u64::MAX));
     }
 
-    /// `None` if nothing was measured.
-    pub fn summary(mut self) -> Option<Summary> {
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Fails if nothing was measured.
+    pub fn finish(mut self) -> anyhow::Result<Distribution> {
+        anyhow::ensure!(!self.0.is_empty(), "nothing was measured");
         self.0.sort_unstable();
-        let last = self.0.len().checked_sub(1)?;
-        // The nearest rank: the smallest sample that at least this share does not exceed.
-        let at = |per_mille: usize| self.0[(self.0.len() * per_mille).div_ceil(1000).clamp(1, last + 1) - 1];
-        Some(Summary { min: self.0[0], p50: at(500), p99: at(990), p999: at(999) })
+        Ok(Distribution(self.0))
+    }
+}
+
+impl Distribution {
+    /// The nearest rank: the smallest sample that at least `share` of a million does not exceed.
+    pub fn at(&self, share: u64) -> u64 {
+        let last = self.0.len();
+        let rank = (last as u128 * u128::from(share)).div_ceil(1_000_000);
+        self.0[usize::try_from(rank).unwrap_or(last).clamp(1, last) - 1]
+    }
+
+    pub fn summary(&self) -> Summary {
+        let at = |share| self.at(share);
+        Summary { min: self.0[0], p50: at(500_000), p99: at(990_000), p999: at(999_000) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -42,15 +66,16 @@ mod tests {
         for nanos in (1..=1000).rev() {
             samples.add(Duration::from_nanos(nanos), 1);
         }
-        let summary = samples.summary().expect("there are samples");
-        assert_eq!(summary, Summary { min: 1000, p50: 500_000, p99: 990_000, p999: 999_000 });
-        assert_eq!(Samples::default().summary(), None);
+        let all = samples.finish().expect("there are samples");
+        assert_eq!(all.summary(), Summary { min: 1000, p50: 500_000, p99: 990_000, p999: 999_000 });
+        assert_eq!([0, 1_000_000].map(|share| all.at(share)), [1000, 1_000_000]);
+        assert!(Samples::default().finish().is_err());
     }
 
     #[test]
     fn a_batch_counts_by_its_mean() {
         let mut samples = Samples::default();
         samples.add(Duration::from_nanos(3), 2);
-        assert_eq!(samples.summary().map(|summary| summary.p50), Some(1500));
+        assert_eq!(samples.finish().expect("one").summary().p50, 1500);
     }
 }

@@ -1,0 +1,32 @@
+//! The requests of the run: neutral orders that never rest, so that no number of them counts as open.
+
+use crate::bench::algorithm::Algorithm;
+
+/// Different requests for `algorithm`'s account, `count` of them: the same order again within a
+/// millisecond would be a duplicate.
+pub fn requests(algorithm: Algorithm, count: usize) -> Vec<String> {
+    let account = algorithm.word();
+    let request = |number: usize| {
+        let (cents, lots) = (number % 90 + 10, number / 90 % 900 + 100);
+        format!(
+            r#"{{"account":"{account}","place":{{"market":"spot","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.00{lots}","price":"61234.{cents}","time_in_force":"immediate_or_cancel"}}}}"#,
+        )
+    };
+    (0..count).map(request).collect()
+}
+
+/// What a good reply begins with.
+pub const APPROVED: &[u8] = br#"{"status":"approved""#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_requests_are_the_same() {
+        let mut all = requests(Algorithm::Hmac, 80_000);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 80_000);
+    }
+}
