@@ -11,5 +11,6 @@ mod file;
 mod properties;
 mod reference;
 mod restore;
+mod size_factor;
 mod support;
 mod throttles;

@@ -13,7 +13,7 @@ fn number(mantissa: i64, scale: u8) -> Decimal {
 }
 
 /// An order, a change of one, or several of both.
-fn some_intent() -> impl Strategy<Value = Intent> {
+pub(crate) fn some_intent() -> impl Strategy<Value = Intent> {
     prop_oneof![
         6 => some_order(),
         2 => some_amendment(),
@@ -106,7 +106,7 @@ fn shrunk(field: usize, part: i64) -> Policy {
     Policy::parse(&text(&counts, &amounts, steps)).expect("policy")
 }
 
-fn approves(policy: &Policy, bench: &Bench, request: &policy::Request) -> bool {
+pub(crate) fn approves(policy: &Policy, bench: &Bench, request: &policy::Request) -> bool {
     matches!(evaluate(policy, &bench.state, request.clone(), &bench.context), Decision::Approve(_))
 }
 
