@@ -5,6 +5,7 @@
 mod clients;
 mod crash;
 mod oracles;
+mod policy;
 mod process;
 mod promises;
 mod setup;
@@ -32,6 +33,10 @@ usage: cargo xtask COMMAND
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
   biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured
+  reference [CASES]    random orders judged by the rules and by a second telling of them, in fractions;
+                       a million if no number is given
+  mutants [ARGS]       the policy crate with one operator or function changed at a time: which changes
+                       no test notices; ARGS go to cargo-mutants, such as --shard 0/4
   sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
                        --seed S [--trace] [--turns N] for one again";
 
@@ -63,6 +68,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["oracles"] => oracles::run(&workspace).map(drop),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
+        ["reference"] => policy::reference(&workspace, "1000000"),
+        ["reference", cases] => policy::reference(&workspace, cases),
+        ["mutants", rest @ ..] => policy::mutants(&workspace, rest),
         ["sim", rest @ ..] => simulation::run(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
