@@ -368,6 +368,7 @@ fn session(seed: u64, seen: &mut BTreeMap<&'static str, u64>) -> usize {
         }
         let order = draw_order(&mut random);
         let now = bench.context.now.as_ms();
+        lapse(&mut history, now);
         let expected = history.judge(&order, &limits, now);
         let said = bench.codes(place(order.clone()));
         let compared: BTreeSet<&str> = said.iter().copied().filter(|code| CODES.contains(code)).collect();
@@ -408,7 +409,7 @@ fn happen(random: &mut Random, bench: &mut Bench, history: &mut History) {
         3 => {
             history.messages.push(bench.context.now.as_ms());
             bench.sign(cancel("any"));
-            lapse(bench, history);
+            lapse(history, bench.context.now.as_ms() - 1);
         }
         4 => {
             let mark = Decimal::new(i128::from(595_000 + random.below(10_000)), 1).expect("scale");
@@ -424,10 +425,11 @@ fn happen(random: &mut Random, bench: &mut Bench, history: &mut History) {
 }
 
 /// Orders that cannot rest are over when their signature has expired: window 5000 ms, skew 1000 ms.
-fn lapse(bench: &Bench, history: &mut History) {
-    let counted = bench.context.now.as_ms() - 1;
-    for signed in history.signed.iter_mut().filter(|signed| signed.is_open() && !signed.rests()) {
-        if signed.at + 6000 < counted {
+/// Of the others nobody here says that they rest, so they are taken for gone after a day.
+fn lapse(history: &mut History, now: u64) {
+    for signed in history.signed.iter_mut().filter(|signed| signed.is_open()) {
+        let lasts = if signed.rests() { DAY_MS } else { 6_000 };
+        if signed.at + lasts < now {
             signed.gone_for = Some(0);
         }
     }
@@ -437,7 +439,7 @@ fn tell_position(random: &mut Random, bench: &mut Bench, history: &mut History) 
     // Counts as a moment of its own, so that what has expired is over for both tellings.
     history.messages.push(bench.context.now.as_ms());
     bench.sign(cancel("any"));
-    lapse(bench, history);
+    lapse(history, bench.context.now.as_ms() - 1);
     let quantity = Decimal::new(i128::from(random.below(60)) - 30, 3).expect("scale");
     history.position = ratio(quantity);
     for signed in history.signed.iter_mut().filter(|signed| signed.is_linear()) {
