@@ -6,6 +6,7 @@ mod bench;
 mod clients;
 mod crash;
 mod oracles;
+mod policy;
 mod process;
 mod promises;
 mod setup;
@@ -35,6 +36,10 @@ usage: cargo xtask COMMAND
   biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured
   bench [-- ARGS]      everything measured beside others, in release mode: table and picture;
                        ARGS go to seawall bench instead
+  reference [CASES]    random orders judged by the rules and by a second telling of them, in fractions;
+                       a million if no number is given
+  mutants [ARGS]       the policy crate with one operator or function changed at a time: which changes
+                       no test notices; ARGS go to cargo-mutants, such as --shard 0/4
   sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
                        --seed S [--trace] [--turns N] for one again";
 
@@ -68,6 +73,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
         ["bench"] => bench::run(&workspace, &[]),
         ["bench", "--", rest @ ..] => bench::run(&workspace, rest),
+        ["reference"] => policy::reference(&workspace, "1000000"),
+        ["reference", cases] => policy::reference(&workspace, cases),
+        ["mutants", rest @ ..] => policy::mutants(&workspace, rest),
         ["sim", rest @ ..] => simulation::run(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

@@ -143,4 +143,69 @@ mod tests {
         assert_eq!(most.plus(Units(1)), None);
         assert_eq!(most.plus_saturating(Units(1)), most);
     }
+
+    #[test]
+    fn every_small_number_is_rounded_as_stated() {
+        for (mantissa, scale) in
+            (-3..=1_100_i128).flat_map(|mantissa| (0..=16_u8).map(move |scale| (mantissa, scale)))
+        {
+            let value = Decimal::new(mantissa, scale).expect("scale");
+            if mantissa < 0 {
+                assert_eq!((Units::at_least(value), Units::at_most(value)), (None, None));
+                continue;
+            }
+            // In units of 10^-16, in which every one of them is whole.
+            let exact = mantissa.unsigned_abs() * power_of_ten(16 - scale).expect("small");
+            let (floor, ceiling) = (exact / 10_000, exact.div_ceil(10_000));
+            assert_eq!(Units::at_most(value), Some(Units(floor)), "{value}");
+            assert_eq!(Units::at_least(value), Some(Units(ceiling)), "{value}");
+            let shown = Units(ceiling).decimal();
+            assert_eq!(shown, Decimal::new(i128::try_from(ceiling).expect("small"), SCALE).expect("scale"));
+        }
+    }
+
+    #[test]
+    fn sums_and_differences_of_small_numbers_and_at_the_edge() {
+        let edge = Units::MOST.0 - 40;
+        for (left, right) in (0..=40_u128).flat_map(|left| (0..=40_u128).map(move |right| (left, right))) {
+            assert_eq!(Units(left).plus(Units(right)), Some(Units(left + right)));
+            assert_eq!(Units(left).minus_saturating(Units(right)), Units(left.saturating_sub(right)));
+            let fits = left + right <= 40;
+            let sum = Units(edge + left).plus(Units(right));
+            assert_eq!(sum, fits.then(|| Units(edge + left + right)));
+            assert_eq!(Units(edge + left).plus_saturating(Units(right)), sum.unwrap_or(Units::MOST));
+        }
+        assert_eq!(Units(u128::MAX).plus(Units(1)), None);
+    }
+
+    #[test]
+    fn the_edges_of_what_fits() {
+        let units =
+            |mantissa: i128, scale: u8| Units::at_least(Decimal::new(mantissa, scale).expect("scale"));
+        assert_eq!(units(i128::MAX, 12), Some(Units::MOST));
+        let most = i128::MAX / 1_000_000_000_000;
+        assert_eq!(units(most, 0).map(|units| units.0), Some(most.unsigned_abs() * 1_000_000_000_000));
+        assert_eq!(units(most + 1, 0), None);
+        assert_eq!(units(i128::MAX, 0), None);
+        assert_eq!(units(1, 38), Some(Units(1)));
+        assert_eq!(Units::at_most(Decimal::new(1, 38).expect("scale")), Some(Units::ZERO));
+        assert_eq!(Units::MOST.decimal(), Decimal::new(i128::MAX, 12).expect("scale"));
+        for units in [u128::from(u64::MAX), u128::from(u64::MAX) + 1, 18_000_000_000_000_000_000, 1, 0] {
+            let expected = Decimal::new(i128::try_from(units).expect("small"), 12).expect("scale");
+            assert_eq!(Units(units).decimal(), expected, "{units}: on both sides of 64 bits");
+        }
+        assert_eq!(power_of_ten(38), Some(10_u128.pow(38)));
+        assert_eq!(power_of_ten(39), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_else() {
+        for units in [0, 1, 10, u128::from(u64::MAX), Units::MOST.0] {
+            assert_eq!(Units::from_text(&Units(units).to_text()), Some(Units(units)));
+        }
+        for text in ["", "-1", "+1", "01", "1.0", " 1", &(Units::MOST.0 + 1).to_string()] {
+            assert_eq!(Units::from_text(text), None, "{text}");
+        }
+        assert_eq!(Units(0x0102).to_be_bytes()[14..], [1, 2]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The admin socket: an operator's commands to the vault, one JSON object per line each way.
 
 use serde::{Deserialize, Serialize};
-use trading::{AccountName, TradingState};
+use trading::{AccountName, SizeFactor, TradingState};
 
 use crate::object;
 use crate::sign::{ErrorText, RecordReference};
@@ -16,6 +16,17 @@ pub enum AdminCommand {
     SetState {
         /// The new state.
         state: TradingState,
+        /// Only this account; every account if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountName>,
+        /// Why, in the operator's words; 1 to 500 bytes.
+        why: String,
+    },
+    /// Change what limits on size are multiplied with for new risk. Holds until the next such command,
+    /// over restarts too; recorded with who and why.
+    SetSizeFactor {
+        /// The new factor.
+        factor: SizeFactor,
         /// Only this account; every account if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<AccountName>,
@@ -51,6 +62,7 @@ pub struct Change {
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum AdminReply {
     /// The answer to [`AdminCommand::Status`].
     Status(VaultStatus),
@@ -80,6 +92,8 @@ pub struct VaultStatus {
     pub policy_hash: String,
     /// State of each account.
     pub states: Vec<(AccountName, TradingState)>,
+    /// Size factor of each account.
+    pub size_factors: Vec<(AccountName, SizeFactor)>,
     /// Whether a trading lease is required, and held.
     pub lease: String,
     /// Keys in memory: id, venue, account, stage, age in milliseconds.

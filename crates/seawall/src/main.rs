@@ -63,6 +63,8 @@ enum Command {
     Halt(commands::state::HaltOptions),
     /// Allow orders again.
     Resume(commands::state::ResumeOptions),
+    /// Let new risk use only a part of the limits on size; 1 is all of them.
+    SizeFactor(commands::state::SizeOptions),
     /// Measure this machine: ours beside the bare floor, in one run.
     Bench(bench::Options),
     /// One supervised process; started by `up`.
@@ -106,6 +108,7 @@ fn run(arguments: Arguments, notices: &Notices) -> anyhow::Result<ExitCode> {
         Command::Status(options) => commands::status::run(layout, &options),
         Command::Halt(options) => commands::state::halt(layout, options),
         Command::Resume(options) => commands::state::resume(layout, options),
+        Command::SizeFactor(options) => commands::state::size_factor(layout, options),
         Command::Bench(options) => bench::run(&layout, &options),
         Command::Process { .. } => unreachable!("handled above"),
     }

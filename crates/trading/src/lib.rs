@@ -7,6 +7,7 @@ mod decimal;
 mod intent;
 mod names;
 mod order;
+mod size;
 mod time;
 
 pub use decimal::{Decimal, DecimalError};
@@ -15,4 +16,5 @@ pub use names::{
     AccountName, BotName, ClientOrderId, Instrument, Market, NameError, Symbol, Venue, VenueOrderId,
 };
 pub use order::{Amount, Notional, Order, OrderType, Price, Quantity, Side, TimeInForce, ValueError};
+pub use size::{SizeFactor, SizeFactorError};
 pub use time::{Timestamp, TradingState};

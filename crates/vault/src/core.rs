@@ -14,7 +14,7 @@ use std::time::Duration;
 use policy::{Context, Decision, Policy, Recorded as PolicyRecord, State, VenueEvent};
 use protocol::admin::AdminReply;
 use protocol::sign::{DenialText, ErrorCode, ErrorText};
-use trading::{AccountName, Instrument, Timestamp, TradingState};
+use trading::{AccountName, Instrument, SizeFactor, Timestamp, TradingState};
 
 use crate::detail::{Detail, Event};
 use crate::recorder::{Recorder, Salt};
@@ -90,6 +90,15 @@ pub(crate) struct Counts {
     pub(crate) errors: u64,
 }
 
+/// What operators last set for all accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Everywhere {
+    /// What every account may do.
+    pub trading: TradingState,
+    /// What its limits on size are multiplied with.
+    pub size_factor: SizeFactor,
+}
+
 /// The vault's whole memory.
 pub(crate) struct Core {
     policy: Policy,
@@ -97,8 +106,8 @@ pub(crate) struct Core {
     /// The counters of each account that any record is about, also of those no longer in the policy:
     /// an account that leaves it and comes back has its budget and its trading state still.
     states: BTreeMap<AccountName, State>,
-    /// The trading state last set for all accounts; those without a record yet start with it.
-    everywhere: TradingState,
+    /// What was last set for all accounts; those without a record yet start with it.
+    everywhere: Everywhere,
     /// What the venue said of each account's orders since its last record.
     heard: BTreeMap<AccountName, Vec<VenueEvent>>,
     context: Context,
@@ -130,7 +139,7 @@ impl Core {
             policy,
             signer,
             states: BTreeMap::new(),
-            everywhere: TradingState::Active,
+            everywhere: Everywhere::default(),
             heard: BTreeMap::new(),
             context: Context::default(),
             recorder,
@@ -197,7 +206,7 @@ impl Core {
     /// The counters of each account, and the state of accounts that have none.
     #[cfg(feature = "sim")]
     pub(crate) const fn counters(&self) -> (&BTreeMap<AccountName, State>, TradingState) {
-        (&self.states, self.everywhere)
+        (&self.states, self.everywhere.trading)
     }
 
     /// Whether replies wait for the disk.
@@ -459,8 +468,20 @@ impl Core {
                 state_of(&mut self.states, self.everywhere, account).set_trading_state(state);
             }
             None => {
-                self.everywhere = state;
+                self.everywhere.trading = state;
                 self.states.values_mut().for_each(|own| own.set_trading_state(state));
+            }
+        }
+    }
+
+    fn put_size_factor(&mut self, factor: SizeFactor, account: Option<&AccountName>) {
+        match account {
+            Some(account) => {
+                state_of(&mut self.states, self.everywhere, account).set_size_factor(factor);
+            }
+            None => {
+                self.everywhere.size_factor = factor;
+                self.states.values_mut().for_each(|own| own.set_size_factor(factor));
             }
         }
     }
@@ -482,6 +503,7 @@ impl Core {
                 }
             }
             Past::State { state, account } => self.put_state(state, account.as_ref()),
+            Past::SizeFactor { factor, account } => self.put_size_factor(factor, account.as_ref()),
             Past::Nothing => {}
         }
     }
@@ -499,6 +521,8 @@ pub(crate) enum Past {
     },
     /// The trading state was set, for one account or for all.
     State { state: TradingState, account: Option<AccountName> },
+    /// The size factor was set, for one account or for all.
+    SizeFactor { factor: SizeFactor, account: Option<AccountName> },
     /// Nothing.
     Nothing,
 }
@@ -507,13 +531,16 @@ pub(crate) enum Past {
 /// record, so that the log alone says when.
 fn state_of<'a>(
     states: &'a mut BTreeMap<AccountName, State>,
-    everywhere: TradingState,
+    everywhere: Everywhere,
     account: &AccountName,
 ) -> &'a mut State {
     states.entry(account.clone()).or_insert_with(|| {
         let mut state = State::new(account.clone());
-        if everywhere != TradingState::Active {
-            state.set_trading_state(everywhere);
+        if everywhere.trading != TradingState::Active {
+            state.set_trading_state(everywhere.trading);
+        }
+        if !everywhere.size_factor.is_one() {
+            state.set_size_factor(everywhere.size_factor);
         }
         state
     })

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use policy::{MarkPrice, Recorded, VenueEvent};
 use protocol::admin::Change;
 use serde::{Deserialize, Serialize};
-use trading::{AccountName, BotName, Decimal, Instrument, Intent, Timestamp, TradingState, Venue};
+use trading::{
+    AccountName, BotName, Decimal, Instrument, Intent, SizeFactor, Timestamp, TradingState, Venue,
+};
 
 use crate::core::Past;
 use crate::place::Place;
@@ -176,38 +178,48 @@ pub struct Event {
     account: Option<AccountName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<TradingState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size_factor: Option<SizeFactor>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     heard: Vec<VenueEvent>,
     text: String,
 }
 
 impl Event {
+    /// Kind of the events that set a size factor.
+    pub(crate) const SIZE_FACTOR: &str = "size_factor";
+
     /// Somebody asked for something that is about no account of the policy's.
     pub(crate) fn refused(problem: &str) -> Self {
-        let text = shortened(problem);
-        Self { kind: "refused".into(), account: None, state: None, heard: Vec::new(), text }
+        Self::said("refused", shortened(problem))
     }
 
     /// Something an operator did.
     pub(crate) fn change(change: Change) -> Self {
-        Self { kind: change.kind, account: None, state: None, heard: Vec::new(), text: change.text }
+        Self::said(&change.kind, change.text)
     }
 
     /// A new trading state.
     pub(crate) fn state(state: TradingState, account: Option<AccountName>, why: String) -> Self {
         let kind = if state == TradingState::Active { "resume" } else { "halt" };
-        Self { kind: kind.into(), account, state: Some(state), heard: Vec::new(), text: why }
+        Self { account, state: Some(state), ..Self::said(kind, why) }
+    }
+
+    /// A new size factor.
+    pub(crate) fn size_factor(factor: SizeFactor, account: Option<AccountName>, why: String) -> Self {
+        Self { account, size_factor: Some(factor), ..Self::said(Self::SIZE_FACTOR, why) }
     }
 
     /// More of the venue's words about orders than the next decision's record should hold.
     pub(crate) fn heard(account: AccountName, heard: Vec<VenueEvent>) -> Self {
         let text = format!("{} reports of the venue", heard.len());
-        Self { kind: "heard".into(), account: Some(account), state: None, heard, text }
+        Self { account: Some(account), heard, ..Self::said("heard", text) }
     }
 
     /// Something the vault itself has to say of the log: see [`crate::core::epoch`].
     pub(crate) fn said(kind: &str, text: String) -> Self {
-        Self { kind: kind.to_owned(), account: None, state: None, heard: Vec::new(), text }
+        let kind = kind.to_owned();
+        Self { kind, account: None, state: None, size_factor: None, heard: Vec::new(), text }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -227,14 +239,15 @@ impl Event {
 pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Past, serde_json::Error> {
     match body.outcome {
         transparency::Outcome::Event => {
-            if !matches!(body.operation.as_str(), "halt" | "resume" | "heard") {
+            if !matches!(body.operation.as_str(), "halt" | "resume" | "heard" | Event::SIZE_FACTOR) {
                 return Ok(Past::Nothing);
             }
             let event: Event = serde_json::from_slice(detail)?;
-            Ok(match (event.state, event.account) {
-                (Some(state), account) => Past::State { state, account },
-                (None, Some(account)) => Past::Decision { account, heard: event.heard, approved: None },
-                (None, None) => Past::Nothing,
+            Ok(match (event.state, event.size_factor, event.account) {
+                (Some(state), _, account) => Past::State { state, account },
+                (None, Some(factor), account) => Past::SizeFactor { factor, account },
+                (None, None, Some(account)) => Past::Decision { account, heard: event.heard, approved: None },
+                (None, None, None) => Past::Nothing,
             })
         }
         // Nobody's counters: what was denied named no account of the policy's.

@@ -36,7 +36,7 @@ use thiserror::Error;
 use trading::Timestamp;
 use transparency::Epoch;
 
-pub use core::Durability;
+pub use core::{Durability, Everywhere};
 pub use core::snapshot as counters;
 pub use detail::{Detail, Event};
 pub use onboarding::{OnboardingError, permission_request};

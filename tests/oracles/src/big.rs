@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use policy::{OrderName, Recorded, State, VenueEvent};
-use trading::{Amount, Intent, Order, OrderType, Side, TimeInForce, Timestamp, TradingState, Venue};
+use trading::{Amount, Intent, Order, OrderType, Side, TimeInForce, Timestamp, Venue};
 use transparency::{Body, Denial, Epoch, Hash, Leaf, Outcome, Statement, sha256};
-use vault::{Detail, counters};
+use vault::{Detail, Everywhere, counters};
 
 /// Records in one write and sync.
 const BATCH: u64 = 4096;
@@ -180,7 +180,7 @@ impl Writer {
         }
         self.counters_due = (self.next / counters::BLOCK + 1) * counters::BLOCK;
         let states = BTreeMap::from([(self.state.account().clone(), self.state.clone())]);
-        let (details, digest) = counters::details(&states, TradingState::Active, false);
+        let (details, digest) = counters::details(&states, Everywhere::default(), false);
         let event = |detail| self.body("vault", None, counters::OPERATION, Outcome::Event, detail, digest);
         details.into_iter().map(event).collect()
     }

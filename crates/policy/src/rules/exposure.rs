@@ -1,6 +1,6 @@
-use trading::{Amount, Decimal, Intent, Notional, Quantity, Side};
+use trading::{Amount, Decimal, Intent, Notional, Quantity, Side, SizeFactor};
 
-use super::{Rule, Tier};
+use super::{Rule, Tier, arithmetic};
 use crate::denial::Denial;
 use crate::facts::Facts;
 use crate::judged::{Judged, Origin, Worth};
@@ -97,6 +97,29 @@ impl Added {
     }
 }
 
+/// A limit scaled by the account's size factor, and as the counters count: rounded down. `None` if it
+/// does not fit.
+#[inline]
+fn sized<T: Copy + Into<Decimal>>(
+    facts: &Facts<'_>,
+    limit: T,
+    units: Units,
+    share: fn(SizeFactor, T) -> Option<T>,
+) -> Option<(T, Units)> {
+    let factor = facts.state.size_factor();
+    if factor.is_one() {
+        return Some((limit, units));
+    }
+    let limit = share(factor, limit)?;
+    Some((limit, Units::at_most(limit.into())?))
+}
+
+/// A scaled limit, for people.
+fn shown<T: Into<Decimal>>(facts: &Facts<'_>, limit: T, share: fn(SizeFactor, T) -> Option<T>) -> String {
+    let limit = share(facts.state.size_factor(), limit);
+    limit.map_or("nothing".to_owned(), |limit| limit.into().to_string())
+}
+
 /// The order of this leg, if it can add exposure.
 fn judged<'f, 'a>(facts: &'f Facts<'a>) -> Option<&'f Judged<'a>> {
     facts.order.as_ref().filter(|order| !order.exit)
@@ -138,11 +161,18 @@ impl Rule for MaxPosition {
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = Self::was(facts)?;
-        (was > self.units).then(|| Denial::PositionOverLimit { was: was.decimal(), limit: self.limit })
+        let Some((limit, units)) = sized(facts, self.limit, self.units, SizeFactor::quantity) else {
+            return Some(arithmetic::<Self>());
+        };
+        (was > units).then(|| Denial::PositionOverLimit { was: was.decimal(), limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        Some(format!("{} of {} at worst", Self::was(facts)?.decimal(), self.limit))
+        Some(format!(
+            "{} of {} at worst",
+            Self::was(facts)?.decimal(),
+            shown(facts, self.limit, SizeFactor::quantity)
+        ))
     }
 }
 
@@ -169,12 +199,14 @@ impl Rule for SymbolOpenNotional {
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = Self::was(facts)?;
-        let limit = self.limit;
-        (was > self.units).then(|| Denial::SymbolOpenNotionalOverLimit { was: was.decimal(), limit })
+        let Some((limit, units)) = sized(facts, self.limit, self.units, SizeFactor::notional) else {
+            return Some(arithmetic::<Self>());
+        };
+        (was > units).then(|| Denial::SymbolOpenNotionalOverLimit { was: was.decimal(), limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        Some(format!("{} of {}", Self::was(facts)?.decimal(), self.limit))
+        Some(format!("{} of {}", Self::was(facts)?.decimal(), shown(facts, self.limit, SizeFactor::notional)))
     }
 }
 
@@ -199,11 +231,14 @@ impl Rule for OpenNotional {
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = Self::was(facts)?;
-        (was > self.units).then(|| Denial::OpenNotionalOverLimit { was: was.decimal(), limit: self.limit })
+        let Some((limit, units)) = sized(facts, self.limit, self.units, SizeFactor::notional) else {
+            return Some(arithmetic::<Self>());
+        };
+        (was > units).then(|| Denial::OpenNotionalOverLimit { was: was.decimal(), limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        Some(format!("{} of {}", Self::was(facts)?.decimal(), self.limit))
+        Some(format!("{} of {}", Self::was(facts)?.decimal(), shown(facts, self.limit, SizeFactor::notional)))
     }
 }
 
@@ -233,11 +268,18 @@ impl Rule for NetExposure {
     #[inline]
     fn check(&self, facts: &Facts<'_>) -> Option<Denial> {
         let was = Self::was(facts)?;
-        (was > self.units).then(|| Denial::NetExposureOverLimit { was: was.decimal(), limit: self.limit })
+        let Some((limit, units)) = sized(facts, self.limit, self.units, SizeFactor::notional) else {
+            return Some(arithmetic::<Self>());
+        };
+        (was > units).then(|| Denial::NetExposureOverLimit { was: was.decimal(), limit })
     }
 
     fn numbers(&self, facts: &Facts<'_>) -> Option<String> {
-        Some(format!("{} of {} at worst", Self::was(facts)?.decimal(), self.limit))
+        Some(format!(
+            "{} of {} at worst",
+            Self::was(facts)?.decimal(),
+            shown(facts, self.limit, SizeFactor::notional)
+        ))
     }
 }
 

@@ -6,7 +6,8 @@ use crate::facts::Facts;
 use crate::judged::Worth;
 
 /// Denies an order that is worth more than `limit` at its worst price. Exits are bounded by
-/// `max_quantity` and by the position itself instead: a price that ran away must not lock them.
+/// `max_quantity` and by the position itself instead: a price that ran away must not lock them. The
+/// account's size factor scales the limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MaxNotional {
     pub(crate) limit: Notional,
@@ -25,7 +26,10 @@ impl Rule for MaxNotional {
             Worth::Unknown => None,
             Worth::Known(worth) => match Notional::new(worth) {
                 Err(_) => Some(arithmetic::<Self>()),
-                Ok(was) => (was > self.limit).then(|| Denial::NotionalOverLimit { was, limit: self.limit }),
+                Ok(was) => match facts.state.size_factor().notional(self.limit) {
+                    None => Some(arithmetic::<Self>()),
+                    Some(limit) => (was > limit).then(|| Denial::NotionalOverLimit { was, limit }),
+                },
             },
         }
     }
@@ -39,6 +43,8 @@ impl Rule for MaxNotional {
         };
         let price = order.worst_price().map_or("none".to_owned(), |price| price.to_string());
         let exempt = if order.exit { ", exempt as an exit" } else { "" };
-        Some(format!("{worth} of {} (worst price {price}){exempt}", self.limit))
+        let limit = facts.state.size_factor().notional(self.limit);
+        let limit = limit.map_or("nothing".to_owned(), |limit| limit.to_string());
+        Some(format!("{worth} of {limit} (worst price {price}){exempt}"))
     }
 }

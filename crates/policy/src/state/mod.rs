@@ -14,8 +14,8 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use trading::{
-    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Order, Price, Timestamp,
-    TradingState, VenueOrderId,
+    AccountName, BotName, ClientOrderId, Decimal, Instrument, Intent, Market, Order, Price, SizeFactor,
+    Timestamp, TradingState, VenueOrderId,
 };
 
 use crate::evaluate::Approved;
@@ -42,6 +42,7 @@ pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, has_within, within};
 pub struct State {
     account: AccountName,
     trading: TradingState,
+    size_factor: SizeFactor,
     latest: Timestamp,
     whole: Counters,
     /// The share of each bot that has signed.
@@ -154,6 +155,7 @@ impl State {
         Self {
             account,
             trading: TradingState::Active,
+            size_factor: SizeFactor::ONE,
             latest: Timestamp::default(),
             whole: Counters::new(),
             bots: BTreeMap::new(),
@@ -186,6 +188,18 @@ impl State {
             self.recent.clear();
         }
         self.chain("trading", |text| write!(text, "{trading}"));
+    }
+
+    /// What limits on size are multiplied with for new risk.
+    #[must_use]
+    pub const fn size_factor(&self) -> SizeFactor {
+        self.size_factor
+    }
+
+    /// Sets the size factor. Who may raise it is decided elsewhere; no trading state changes it.
+    pub fn set_size_factor(&mut self, factor: SizeFactor) {
+        self.size_factor = factor;
+        self.chain("size factor", |text| write!(text, "{factor}"));
     }
 
     /// Counts an approved intent, once it is signed.
@@ -294,6 +308,9 @@ impl State {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(b"seawall state v1\0");
         bytes.push(self.trading as u8);
+        if !self.size_factor.is_one() {
+            bytes.extend_from_slice(self.size_factor.to_string().as_bytes());
+        }
         for number in [
             self.latest.as_ms(),
             self.whole.new_orders.total(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use trading::{
-    AccountName, BotName, ClientOrderId, Instrument, Order, Price, Side, Timestamp, TradingState,
+    AccountName, BotName, ClientOrderId, Instrument, Order, Price, Side, SizeFactor, Timestamp, TradingState,
     VenueOrderId,
 };
 
@@ -24,6 +24,8 @@ use crate::units::Units;
 pub(super) struct Stored {
     account: AccountName,
     trading: TradingState,
+    #[serde(default, skip_serializing_if = "SizeFactor::is_one")]
+    size_factor: SizeFactor,
     latest: Timestamp,
     whole: StoredCounters,
     bots: BTreeMap<BotName, StoredCounters>,
@@ -115,6 +117,7 @@ impl From<State> for Stored {
         Self {
             account: state.account,
             trading: state.trading,
+            size_factor: state.size_factor,
             latest: state.latest,
             whole: state.whole.stored(),
             bots: state.bots.iter().map(|(bot, own)| (bot.clone(), own.stored())).collect(),
@@ -135,6 +138,7 @@ impl TryFrom<Stored> for State {
         Ok(Self {
             account: stored.account,
             trading: stored.trading,
+            size_factor: stored.size_factor,
             latest: stored.latest,
             whole: Counters::read(stored.whole)?,
             bots: bots.collect::<Result<_, &'static str>>()?,

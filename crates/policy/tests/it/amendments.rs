@@ -1,7 +1,7 @@
 //! An amendment is judged as the order that would result.
 
 use policy::OrderName;
-use trading::{Amendment, Intent, Order, OrderReference, Side, TradingState};
+use trading::{Amendment, Intent, Order, OrderReference, OrderType, Side, TradingState};
 
 use crate::support::*;
 
@@ -110,4 +110,19 @@ fn the_new_id_of_an_unknown_order_is_remembered() {
     assert_eq!(bench.codes(place(named("b"))), ["client_order_id_live"]);
     let partial = Amendment { price: price("60000"), ..amend("b") };
     assert_eq!(bench.codes(Intent::Amend(partial)), ["amendment_incomplete"]);
+}
+
+#[test]
+fn an_amendment_of_a_known_order_without_a_price_needs_none() {
+    let mut bench = bench();
+    let stop = Order {
+        order_type: OrderType::StopMarket,
+        price: None,
+        trigger_price: price("59000"),
+        post_only: false,
+        ..named("stop")
+    };
+    bench.sign(place(stop));
+    let more = Intent::Amend(Amendment { amount: Some(base("0.02")), ..amend("stop") });
+    assert_eq!(bench.codes(more), [""; 0]);
 }

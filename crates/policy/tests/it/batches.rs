@@ -101,3 +101,113 @@ fn amendments_of_two_orders_pass_by_whichever_names() {
     assert_eq!(bench.codes(Intent::Batch(vec![client("a"), client("a")])), ["amendment_repeated"]);
     assert_eq!(bench.codes(Intent::Batch(vec![venue("a"), venue("a")])), ["amendment_repeated"]);
 }
+
+#[test]
+fn messages_count_within_a_batch() {
+    let bench = bench_with(&[("max_open_orders = 4", "max_open_orders = 100")]);
+    let amends = |count: u32| {
+        let one = |number: u32| {
+            let target = OrderReference::Client(id(&number.to_string()));
+            Intent::Amend(Amendment {
+                amount: Some(base("0.001")),
+                price: price("60000"),
+                ..amendment(target)
+            })
+        };
+        Intent::Batch((0..count).map(one).collect())
+    };
+    assert_eq!(bench.codes(amends(5)), NONE, "six, of which one is for cancels");
+    assert_eq!(bench.codes(amends(6)), ["message_rate_over_limit"]);
+    let with_cancels = |legs: Intent| match legs {
+        Intent::Batch(legs) => Intent::Batch([vec![cancel("x"), cancel("y")], legs].concat()),
+        other => other,
+    };
+    assert_eq!(bench.codes(with_cancels(amends(3))), NONE);
+    assert_eq!(bench.codes(with_cancels(amends(4))), ["message_rate_over_limit"], "cancels count");
+}
+
+/// The legs, and behind them as many small resting orders as are open at most, and one.
+fn open_after(bench: &Bench, legs: &[Intent]) -> usize {
+    let fits = |more: usize| {
+        let resting = (0..more).map(|number| small_at(&(60_000 - number).to_string()));
+        let codes = bench.codes(Intent::Batch(legs.iter().cloned().chain(resting).collect()));
+        assert!(codes.iter().all(|code| *code == "open_orders_over_limit"), "{codes:?}");
+        codes.is_empty()
+    };
+    4 - (0..=5).rev().find(|more| fits(*more)).expect("at least none")
+}
+
+#[test]
+fn within_a_batch_only_what_may_rest_counts_as_open() {
+    let mut bench = bench_with(&[
+        ("new_orders_per_second = 3", "new_orders_per_second = 100"),
+        ("messages_per_second = 6", "messages_per_second = 100"),
+    ]);
+    let market = |name: Option<&str>| {
+        let client_order_id = name.map(id);
+        place(Order { amount: base("0.001"), client_order_id, ..market_order() })
+    };
+    let unknown = |new: Option<&str>| {
+        let new_client_order_id = new.map(id);
+        let target = OrderReference::Client(id("elsewhere"));
+        let price = price("60000");
+        Intent::Amend(Amendment {
+            amount: Some(base("0.001")),
+            price,
+            new_client_order_id,
+            ..amendment(target)
+        })
+    };
+    assert_eq!(open_after(&bench, &[]), 0);
+    assert_eq!(open_after(&bench, &[small_at("50000")]), 1);
+    assert_eq!(open_after(&bench, &[market(None)]), 0, "it never rests");
+    assert_eq!(open_after(&bench, &[market(Some("m"))]), 0, "an id alone does not rest");
+    assert_eq!(open_after(&bench, &[unknown(None)]), 0, "nothing of it is ours to remember");
+    assert_eq!(open_after(&bench, &[unknown(Some("new"))]), 1, "its new id is");
+    assert_eq!(open_after(&bench, &[cancel("a")]), 0);
+    // One known order is open; amending it, under another id or not, opens no second one.
+    bench.sign(place(Order { amount: base("0.001"), ..named("a") }));
+    bench.wait(1000);
+    assert_eq!(open_after(&bench, &[]), 1);
+    let amends = |new: Option<&str>| {
+        Intent::Amend(Amendment {
+            amount: Some(base("0.002")),
+            new_client_order_id: new.map(id),
+            ..amend("a")
+        })
+    };
+    assert_eq!(open_after(&bench, &[amends(None)]), 1);
+    assert_eq!(open_after(&bench, &[amends(Some("b"))]), 1);
+}
+
+#[test]
+fn one_order_under_two_kinds_of_names_is_one_order() {
+    let mut bench = bench();
+    bench.sign(place(named("a")));
+    bench.sign(place(Order { price: price("59000"), ..named("b") }));
+    bench.state.acknowledged(policy::OrderName::Client(id("a")), venue_id("v1"));
+    let to = |target| Intent::Amend(Amendment { amount: Some(base("0.02")), ..amendment(target) });
+    let client = |name| to(OrderReference::Client(id(name)));
+    let venue = |name| to(OrderReference::Venue(venue_id(name)));
+    assert_eq!(bench.codes(Intent::Batch(vec![client("a"), venue("v1")])), ["amendment_repeated"]);
+    assert_eq!(bench.codes(Intent::Batch(vec![client("b"), venue("v1")])), NONE);
+}
+
+#[test]
+fn only_the_other_side_of_the_same_instrument_crosses_within_a_batch() {
+    let bench = bench_with(&[("prevent_self_crossing = false", "prevent_self_crossing = true")]);
+    let taker = |side, at: &str, text: &str| {
+        let (amount, post_only) = (base("0.001"), false);
+        place(Order { instrument: instrument(at), side, amount, price: price(text), post_only, ..order() })
+    };
+    let (linear, spot) = ("bybit:linear:BTCUSDT", "bybit:spot:BTCUSDT");
+    let (buy, sell) = (trading::Side::Buy, trading::Side::Sell);
+    let codes = |legs: [Intent; 2]| bench.codes(Intent::Batch(legs.into()));
+    assert_eq!(codes([taker(buy, linear, "60000"), taker(buy, linear, "60001")]), NONE);
+    assert_eq!(codes([taker(sell, linear, "60001"), taker(sell, linear, "60000")]), NONE);
+    assert_eq!(codes([taker(buy, spot, "60000"), taker(sell, linear, "59999")]), NONE);
+    assert_eq!(codes([taker(buy, linear, "60000"), taker(sell, linear, "60000.1")]), NONE);
+    assert_eq!(codes([taker(buy, linear, "60000"), taker(sell, linear, "60000")]), ["self_crossing"]);
+    assert_eq!(codes([taker(sell, linear, "60000"), taker(buy, linear, "60000")]), ["self_crossing"]);
+    assert_eq!(codes([taker(sell, linear, "60000"), taker(buy, linear, "59999.9")]), NONE);
+}

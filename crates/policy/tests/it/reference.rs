@@ -1,15 +1,17 @@
 //! The rules' arithmetic against a second telling of them: lists of everything that happened, and
 //! fractions of numbers without bounds. It shares nothing with the crate but its words.
 //!
-//! The million is `cargo nextest run --release -p policy --run-ignored all -E 'test(a_million)'`.
+//! The million is `cargo xtask reference`; it prints how often each rule denied and approved, because a
+//! code that never came up was never compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use policy::{MarkPrice, OrderName, VenueEvent};
 use trading::{Amount, Decimal, Instrument, Order, OrderType, Price, Quantity, Side, TimeInForce};
 
+use crate::random::Random;
 use crate::support::*;
 
 /// What is compared.
@@ -29,31 +31,11 @@ const CODES: [&str; 14] = [
     "net_exposure_over_limit",
     "price_outside_collar",
 ];
+/// What is counted of orders that no rule denies.
+const APPROVED: &str = "(approved)";
 const ORDERS_A_SESSION: usize = 60;
 const DAY_MS: u64 = 86_400_000;
 const BUCKET_MS: u64 = 300_000;
-
-/// A small generator with a seed (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
-    }
-
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        let at = usize::try_from(self.below(all.len() as u64)).expect("an index");
-        all[at]
-    }
-}
 
 fn ratio(decimal: Decimal) -> BigRational {
     BigRational::new(BigInt::from(decimal.mantissa()), BigInt::from(10).pow(u32::from(decimal.scale())))
@@ -82,6 +64,8 @@ struct Limits {
     orders_a_second: usize,
     messages_a_second: usize,
     kept: usize,
+    /// What limits on size are multiplied with for new risk.
+    size: &'static str,
 }
 
 impl Limits {
@@ -100,7 +84,13 @@ impl Limits {
             orders_a_second: random.one_of(&[1, 3, 50]),
             messages_a_second: random.one_of(&[3, 6, 60]),
             kept: random.one_of(&[1, 2]),
+            size: random.one_of(&["1", "1", "1", "0.5", "0.3333", "0.9999", "0.0001"]),
         }
+    }
+
+    /// A limit on the size of new risk.
+    fn sized(&self, limit: &str) -> BigRational {
+        of(limit) * of(self.size)
     }
 
     fn bench(&self) -> Bench {
@@ -143,7 +133,9 @@ impl Limits {
         ];
         let changes: Vec<(&str, &str)> =
             changes.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
-        bench_with(&changes)
+        let mut bench = bench_with(&changes);
+        bench.state.set_size_factor(self.size.parse().expect("a factor"));
+        bench
     }
 }
 
@@ -233,7 +225,8 @@ impl History {
         let new = new_entry(order, now, &self.mark, limits);
         let exit = new.is_exit();
         let quantity = new.quantity();
-        deny("quantity_over_limit", quantity > of(limits.quantity));
+        let most = if exit { of(limits.quantity) } else { limits.sized(limits.quantity) };
+        deny("quantity_over_limit", quantity > most);
         deny("quantity_off_lot", !(quantity.clone() / of(lot(order))).is_integer());
         let price = order.price.map(|price| ratio(price.decimal()));
         deny("price_off_tick", price.as_ref().is_some_and(|price| !(price / of(tick(order))).is_integer()));
@@ -245,7 +238,7 @@ impl History {
         if exit {
             return codes;
         }
-        deny("notional_over_limit", new.charge > of(limits.notional));
+        deny("notional_over_limit", new.charge > limits.sized(limits.notional));
         let today = self.spent(|at| at / DAY_MS == now / DAY_MS) + &new.charge;
         deny("day_budget_exceeded", today > of(limits.day));
         let last_day = self.spent(|at| now / BUCKET_MS - at / BUCKET_MS < 289) + &new.charge;
@@ -264,14 +257,14 @@ impl History {
             deny("open_orders_over_limit", open + 1 > limits.open_orders);
             let all: BigRational =
                 self.signed.iter().filter(resting).map(|signed| signed.value.clone()).sum();
-            deny("open_notional_over_limit", all + &new.charge > of(limits.open));
+            deny("open_notional_over_limit", all + &new.charge > limits.sized(limits.open));
             let same = self
                 .signed
                 .iter()
                 .filter(resting)
                 .filter(|signed| signed.order.instrument == order.instrument);
             let same: BigRational = same.map(|signed| signed.value.clone()).sum();
-            deny("symbol_open_notional_over_limit", same + &new.charge > of(limits.symbol_open));
+            deny("symbol_open_notional_over_limit", same + &new.charge > limits.sized(limits.symbol_open));
         }
         if new.rests() || new.is_linear() {
             let side = order.side as usize;
@@ -279,9 +272,9 @@ impl History {
             worst[side] += quantity;
             deny(
                 "position_over_limit",
-                self.added(&order.instrument, order.side, &new.quantity()) > of(limits.position),
+                self.added(&order.instrument, order.side, &new.quantity()) > limits.sized(limits.position),
             );
-            deny("net_exposure_over_limit", self.net_with(order, &new.charge) > of(limits.net));
+            deny("net_exposure_over_limit", self.net_with(order, &new.charge) > limits.sized(limits.net));
         }
         codes
     }
@@ -360,22 +353,31 @@ fn draw_order(random: &mut Random) -> Order {
 }
 
 /// One session; returns how many orders were compared.
-fn session(seed: u64) -> usize {
+fn session(seed: u64, seen: &mut BTreeMap<&'static str, u64>) -> usize {
     let mut random = Random(seed);
-    let limits = Limits::draw(&mut random);
+    let mut limits = Limits::draw(&mut random);
     let mut bench = limits.bench();
     let mut history =
         History { signed: Vec::new(), messages: Vec::new(), position: zero(), mark: of("60000") };
     for turn in 0..ORDERS_A_SESSION {
         bench.wait(1 + random.one_of(&[0, 50, 400, 999, 1000, 20_000]));
         happen(&mut random, &mut bench, &mut history);
+        if random.once_in(15) {
+            limits.size = random.one_of(&["1", "0.5", "0.25", "0.6667"]);
+            bench.state.set_size_factor(limits.size.parse().expect("a factor"));
+        }
         let order = draw_order(&mut random);
         let now = bench.context.now.as_ms();
+        lapse(&mut history, now);
         let expected = history.judge(&order, &limits, now);
         let said = bench.codes(place(order.clone()));
         let compared: BTreeSet<&str> = said.iter().copied().filter(|code| CODES.contains(code)).collect();
         assert_eq!(compared, expected, "seed {seed}, turn {turn}: {order:?}");
+        for code in &expected {
+            *seen.entry(code).or_default() += 1;
+        }
         if said.is_empty() {
+            *seen.entry(APPROVED).or_default() += 1;
             let number = bench.state.next_order();
             let at = bench.context.now.as_ms();
             history.signed.push(Signed { number, ..new_entry(&order, at, &history.mark, &limits) });
@@ -407,7 +409,7 @@ fn happen(random: &mut Random, bench: &mut Bench, history: &mut History) {
         3 => {
             history.messages.push(bench.context.now.as_ms());
             bench.sign(cancel("any"));
-            lapse(bench, history);
+            lapse(history, bench.context.now.as_ms() - 1);
         }
         4 => {
             let mark = Decimal::new(i128::from(595_000 + random.below(10_000)), 1).expect("scale");
@@ -423,10 +425,11 @@ fn happen(random: &mut Random, bench: &mut Bench, history: &mut History) {
 }
 
 /// Orders that cannot rest are over when their signature has expired: window 5000 ms, skew 1000 ms.
-fn lapse(bench: &Bench, history: &mut History) {
-    let counted = bench.context.now.as_ms() - 1;
-    for signed in history.signed.iter_mut().filter(|signed| signed.is_open() && !signed.rests()) {
-        if signed.at + 6000 < counted {
+/// Of the others nobody here says that they rest, so they are taken for gone after a day.
+fn lapse(history: &mut History, now: u64) {
+    for signed in history.signed.iter_mut().filter(|signed| signed.is_open()) {
+        let lasts = if signed.rests() { DAY_MS } else { 6_000 };
+        if signed.at + lasts < now {
             signed.gone_for = Some(0);
         }
     }
@@ -436,7 +439,7 @@ fn tell_position(random: &mut Random, bench: &mut Bench, history: &mut History) 
     // Counts as a moment of its own, so that what has expired is over for both tellings.
     history.messages.push(bench.context.now.as_ms());
     bench.sign(cancel("any"));
-    lapse(bench, history);
+    lapse(history, bench.context.now.as_ms() - 1);
     let quantity = Decimal::new(i128::from(random.below(60)) - 30, 3).expect("scale");
     history.position = ratio(quantity);
     for signed in history.signed.iter_mut().filter(|signed| signed.is_linear()) {
@@ -448,22 +451,38 @@ fn tell_position(random: &mut Random, bench: &mut Bench, history: &mut History) 
     bench.state.observe(&VenueEvent::Position { instrument, quantity, price, below });
 }
 
-fn compare(cases: usize) {
-    let (mut compared, mut seed) = (0, 1);
+/// Compares at least so many orders, in sessions from seed `first` on. Says how often each code came
+/// up, and how often none did.
+fn compare(cases: usize, first: u64) {
+    let (mut compared, mut seed) = (0, first);
+    let mut seen = BTreeMap::new();
     while compared < cases {
-        compared += session(seed);
+        compared += session(seed, &mut seen);
         seed += 1;
     }
-    println!("{compared} orders judged alike, seeds 1 to {}", seed - 1);
+    for code in CODES.iter().chain(&[APPROVED]) {
+        let times = seen.get(code).copied().unwrap_or(0);
+        println!("{times:>9}  {code}");
+        assert!(times > 0 || cases < 4_000, "{code} never came up");
+    }
+    println!("{compared} orders judged alike, seeds {first} to {}", seed - 1);
 }
 
 #[test]
 fn two_tellings_of_the_rules_agree() {
-    compare(4_000);
+    compare(4_000, 1);
 }
 
+/// As many orders as `SEAWALL_REFERENCE_CASES` says, a million if it does not, from the seed that
+/// `SEAWALL_REFERENCE_SEED` says.
 #[test]
-#[ignore = "minutes; the figures are in docs/policy.md"]
+#[ignore = "minutes; `cargo xtask reference` runs it, the figures are in docs/policy.md"]
 fn two_tellings_of_the_rules_agree_a_million_times() {
-    compare(1_000_000);
+    #[expect(clippy::disallowed_methods, reason = "a test that is run by hand")]
+    let number = |name: &str, otherwise: u64| match std::env::var(name) {
+        Ok(text) => text.parse().expect(name),
+        Err(_) => otherwise,
+    };
+    let cases = usize::try_from(number("SEAWALL_REFERENCE_CASES", 1_000_000)).expect("a count");
+    compare(cases, number("SEAWALL_REFERENCE_SEED", 1));
 }

@@ -101,10 +101,7 @@ fn the_table_is_full_at_its_capacity_and_makes_room_of_what_is_old() {
         ..order()
     };
     let Decision::Approve(first) = bench.decide(bench.request(place(resting(0)))) else { panic!("denied") };
-    for number in 0..65_536 {
-        if number % 500 == 0 {
-            bench.wait(1000);
-        }
+    let sign = |bench: &mut Bench, number: usize| {
         let at = bench.context.now;
         let expires = trading::Timestamp::from_ms(at.as_ms() + 6000);
         bench.state.restore(&Recorded {
@@ -113,11 +110,37 @@ fn the_table_is_full_at_its_capacity_and_makes_room_of_what_is_old() {
             expires,
             ..first.recorded().clone()
         });
+    };
+    for number in 0..65_534 {
+        if number % 500 == 0 {
+            bench.wait(1000);
+        }
+        sign(&mut bench, number);
+    }
+    bench.wait(1000);
+    let full = |bench: &Bench, legs: Vec<Intent>| {
+        let codes = bench.codes(Intent::Batch(legs));
+        codes.iter().filter(|code| **code == "order_table_full").count()
+    };
+    let named = |number: usize| place(Order { client_order_id: Some(id(&number.to_string())), ..order() });
+    let renamed = |new: Option<&str>| {
+        let new_client_order_id = new.map(id);
+        Intent::Amend(Amendment { amount: Some(base("0.001")), new_client_order_id, ..amend("9") })
+    };
+    assert_eq!(full(&bench, vec![named(70_000)]), 0, "two places are left");
+    assert_eq!(full(&bench, vec![named(70_000), named(70_001)]), 0);
+    assert_eq!(full(&bench, vec![named(70_000), named(70_001), named(70_002)]), 1);
+    assert_eq!(full(&bench, vec![place(market_order()), place(market_order()), named(70_002)]), 1);
+    assert_eq!(full(&bench, vec![renamed(Some("x")), named(70_001), named(70_002)]), 1, "a new id takes one");
+    assert_eq!(full(&bench, vec![renamed(None), named(70_001), named(70_002)]), 0, "no new id takes none");
+    assert_eq!(full(&bench, vec![cancel("9"), named(70_001), named(70_002)]), 0);
+    for number in 65_534..65_536 {
+        sign(&mut bench, number);
     }
     bench.wait(1000);
     assert!(bench.codes(place(resting(70_000))).contains(&"order_table_full"));
     assert!(bench.codes(place(market_order())).contains(&"order_table_full"), "without an id too");
-    bench.wait(86_400_000 - 132_001);
+    bench.wait(86_400_000 - 133_001);
     assert!(bench.codes(place(resting(70_000))).contains(&"order_table_full"));
     bench.wait(1);
     assert!(!bench.codes(place(resting(70_000))).contains(&"order_table_full"));

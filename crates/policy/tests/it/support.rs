@@ -82,7 +82,10 @@ pub(crate) fn text_with(changes: &[(&str, &str)]) -> String {
 }
 
 pub(crate) fn bench_with(changes: &[(&str, &str)]) -> Bench {
-    let policy = Policy::parse(&text_with(changes)).expect("policy");
+    bench_of(Policy::parse(&text_with(changes)).expect("policy"))
+}
+
+pub(crate) fn bench_of(policy: Policy) -> Bench {
     let mut context = Context { now: Timestamp::from_ms(NOW), ..Context::default() };
     for text in ["bybit:linear:BTCUSDT", "bybit:spot:BTCUSDT"] {
         let mark = MarkPrice { price: "60000".parse().expect("price"), at: context.now };

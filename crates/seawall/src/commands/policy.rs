@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Subcommand;
 use policy::{ChangeVerdict, Context, Finding, MarkPrice, Policy, Request, State, Tier, Verdict};
-use protocol::admin::{AdminCommand, AdminReply, Change};
+use protocol::admin::{AdminCommand, AdminReply, Change, VaultStatus};
 use protocol::neutral::{NeutralOrder, NeutralScope, NeutralTarget};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use trading::{AccountName, BotName, Instrument, Intent, Market, Price, TradingState, Venue};
+use trading::{AccountName, BotName, Instrument, Intent, Market, Price, Venue};
 
 use crate::commands::say;
 use crate::installation::{Installation, now, parse_policy};
@@ -185,7 +185,7 @@ struct OrderFile<'a> {
 
 fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
     let installation = Installation::open(layout);
-    let states = installation.as_ref().ok().and_then(trading_states);
+    let status = installation.as_ref().ok().and_then(vault_status);
     let policy = match file {
         Some(file) => parse_policy(&read_text(file)?)?,
         None => installation?.store().context("give a policy with --policy")?.1,
@@ -201,9 +201,15 @@ fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> any
         serde_json::from_str(&text).context("the order is not what the sign socket takes")?;
     let (request, context) = question(parsed, &policy)?;
     let mut state = State::new(request.account.clone());
-    let known = states.and_then(|states| states.into_iter().find(|(name, _)| *name == request.account));
-    if let Some((_, trading)) = &known {
+    let status = status.as_ref();
+    let known = status.and_then(|status| status.states.iter().find(|(name, _)| *name == request.account));
+    let size =
+        status.and_then(|status| status.size_factors.iter().find(|(name, _)| *name == request.account));
+    if let Some((_, trading)) = known {
         state.set_trading_state(*trading);
+    }
+    if let Some((_, factor)) = size {
+        state.set_size_factor(*factor);
     }
     let findings = policy::explain(&policy, &state, &request, &context);
     let denied = findings.iter().any(|finding| matches!(finding.verdict, Verdict::Deny(_)));
@@ -211,6 +217,7 @@ fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> any
         say(serde_json::json!({
             "intent": request.intent, "findings": findings, "approved": !denied,
             "trading_state": state.trading_state(), "trading_state_known": known.is_some(),
+            "size_factor": state.size_factor(),
         }));
     } else {
         print_findings(&request, &findings);
@@ -219,16 +226,19 @@ fn explain(layout: Layout, order: &Path, file: Option<&Path>, json: bool) -> any
             Some(_) => format!("trading state: {trading}, as the running vault says"),
             None => format!("trading state: taken as {trading}; no running vault knows the account"),
         });
+        if !state.size_factor().is_one() {
+            say(format!("size factor: {}, as the running vault says", state.size_factor()));
+        }
         let verdict = if denied { "denied" } else { "approved" };
         say(format!("verdict: {verdict} (with nothing signed before)"));
     }
     Ok(if denied { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The trading states that the running vault keeps, if one answers.
-fn trading_states(installation: &Installation) -> Option<Vec<(AccountName, TradingState)>> {
+/// What the running vault says of itself, if one answers.
+fn vault_status(installation: &Installation) -> Option<VaultStatus> {
     match installation.tell_vault_within(&AdminCommand::Status, STATUS_LIMIT) {
-        Ok(Some(AdminReply::Status(status))) => Some(status.states),
+        Ok(Some(AdminReply::Status(status))) => Some(status),
         _ => None,
     }
 }

@@ -66,6 +66,9 @@ fn to_json(
         "trading_state": vault.map(|vault| {
             vault.states.iter().map(|(account, state)| (account.to_string(), json!(state))).collect::<serde_json::Map<_, _>>()
         }),
+        "size_factor": vault.map(|vault| {
+            vault.size_factors.iter().map(|(account, factor)| (account.to_string(), json!(factor))).collect::<serde_json::Map<_, _>>()
+        }),
         "sign_connections": vault.map(|vault| &vault.sign_socket),
         "lease": vault.map(|vault| &vault.lease),
         "policy_file": policy_file(installation),
@@ -128,6 +131,9 @@ fn print(
     say(format!("isolation   {}", vault.isolation));
     for (account, state) in &vault.states {
         say(format!("trading     account {account} is {state}"));
+    }
+    for (account, factor) in vault.size_factors.iter().filter(|(_, factor)| !factor.is_one()) {
+        say(format!("size        account {account} may use {factor} of its limits on size"));
     }
     say(format!("lease       {}", vault.lease));
     say(format!("policy      {} (policy.toml {})", vault.policy_hash, policy_file(installation)));

@@ -4,7 +4,7 @@ use policy::State;
 use protocol::admin::{AdminCommand, AdminReply, Change, KeyStatus, SocketUse};
 use protocol::object::Object;
 use protocol::sign::{ErrorCode, ErrorText};
-use trading::{AccountName, TradingState};
+use trading::{AccountName, SizeFactor, TradingState};
 
 use super::{CallerToken, Core, Output, names};
 use crate::detail::Event;
@@ -31,6 +31,10 @@ impl Core {
             AdminCommand::SetState { state, account, why } => {
                 self.write_down_heard(salt, out);
                 self.set_state(state, account, why)
+            }
+            AdminCommand::SetSizeFactor { factor, account, why } => {
+                self.write_down_heard(salt, out);
+                self.set_size_factor(factor, account, why)
             }
             AdminCommand::Load { store, change } => self.load(&store, change),
             AdminCommand::Note { change } => check_change(&change).map(|()| Event::change(change)),
@@ -71,17 +75,34 @@ impl Core {
         account: Option<AccountName>,
         why: String,
     ) -> Result<Event, String> {
+        self.check_order(account.as_ref(), &why)?;
+        self.put_state(state, account.as_ref());
+        Ok(Event::state(state, account, why))
+    }
+
+    /// Tightens or loosens: no other input changes the factor.
+    fn set_size_factor(
+        &mut self,
+        factor: SizeFactor,
+        account: Option<AccountName>,
+        why: String,
+    ) -> Result<Event, String> {
+        self.check_order(account.as_ref(), &why)?;
+        self.put_size_factor(factor, account.as_ref());
+        Ok(Event::size_factor(factor, account, why))
+    }
+
+    /// Whether an operator said why, and named an account that is known.
+    fn check_order(&self, account: Option<&AccountName>, why: &str) -> Result<(), String> {
         if why.trim().is_empty() || why.len() > 500 {
             return Err("say why in 1 to 500 bytes".into());
         }
-        if let Some(account) = &account
-            && self.policy.account(account).is_none()
-            && !self.states.contains_key(account)
-        {
-            return Err(format!("account {account} is not in the policy"));
+        match account {
+            Some(account) if self.policy.account(account).is_none() && !self.states.contains_key(account) => {
+                Err(format!("account {account} is not in the policy"))
+            }
+            _ => Ok(()),
         }
-        self.put_state(state, account.as_ref());
-        Ok(Event::state(state, account, why))
     }
 
     /// Takes a new policy and its keys, or neither.
@@ -104,6 +125,11 @@ impl Core {
                 .accounts()
                 .map(|(name, _)| (name.clone(), self.trading_state(name)))
                 .collect(),
+            size_factors: self
+                .policy
+                .accounts()
+                .map(|(name, _)| (name.clone(), self.size_factor(name)))
+                .collect(),
             lease: "not required: no watchdog yet".into(),
             keys: self.signer.keys().map(|key| self.key_status(key)).collect(),
             approved: self.counts.approved,
@@ -120,7 +146,11 @@ impl Core {
     }
 
     pub(super) fn trading_state(&self, account: &AccountName) -> TradingState {
-        self.states.get(account).map_or(self.everywhere, State::trading_state)
+        self.states.get(account).map_or(self.everywhere.trading, State::trading_state)
+    }
+
+    fn size_factor(&self, account: &AccountName) -> SizeFactor {
+        self.states.get(account).map_or(self.everywhere.size_factor, State::size_factor)
     }
 
     pub(super) fn key_status(&self, key: &keys::KeyDescription) -> KeyStatus {
@@ -142,7 +172,12 @@ fn check_change(change: &Change) -> Result<(), String> {
     }
     if matches!(
         change.kind.as_str(),
-        "halt" | "resume" | "heard" | super::STATE_OPERATION | transparency::Epoch::OPERATION
+        "halt"
+            | "resume"
+            | "heard"
+            | Event::SIZE_FACTOR
+            | super::STATE_OPERATION
+            | transparency::Epoch::OPERATION
     ) {
         return Err(format!("`kind` must not be {}: such records have a meaning of their own", change.kind));
     }

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use policy::State;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use trading::{AccountName, TradingState};
+use trading::{AccountName, SizeFactor, TradingState};
 use transparency::Body;
 
-use super::{Core, Durability, Output};
+use super::{Core, Durability, Everywhere, Output};
 use crate::recorder::{Heading, Salt, derived_salt};
 use crate::ticket::Verdict;
 
@@ -33,6 +33,9 @@ const MAX_PARTS: usize = 65_536;
 #[serde(deny_unknown_fields)]
 struct Counters {
     everywhere: TradingState,
+    /// The size factor of accounts that have no counters.
+    #[serde(default, skip_serializing_if = "SizeFactor::is_one")]
+    size_factor: SizeFactor,
     accounts: Vec<State>,
     /// Whether signatures may leave before their records are durable.
     runs_ahead: bool,
@@ -125,13 +128,14 @@ impl Core {
         };
         let states: BTreeMap<AccountName, State> =
             counters.accounts.into_iter().map(|state| (state.account().clone(), state)).collect();
-        if digest(&states, counters.everywhere) != body.state_digest {
+        let everywhere = Everywhere { trading: counters.everywhere, size_factor: counters.size_factor };
+        if digest(&states, everywhere) != body.state_digest {
             return false;
         }
         gathered.runs_ahead = counters.runs_ahead;
         #[cfg(feature = "sim")]
         let states = if self.forgets_counters { BTreeMap::new() } else { states };
-        (self.states, self.everywhere) = (states, counters.everywhere);
+        (self.states, self.everywhere) = (states, everywhere);
         self.context.now = self.context.now.max(body.time);
         self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
         true
@@ -143,10 +147,12 @@ impl Core {
 #[must_use]
 pub fn details(
     states: &BTreeMap<AccountName, State>,
-    everywhere: TradingState,
+    everywhere: Everywhere,
     runs_ahead: bool,
 ) -> (Vec<Vec<u8>>, [u8; 32]) {
-    let counters = Counters { everywhere, accounts: states.values().cloned().collect(), runs_ahead };
+    let Everywhere { trading, size_factor } = everywhere;
+    let accounts = states.values().cloned().collect();
+    let counters = Counters { everywhere: trading, size_factor, accounts, runs_ahead };
     let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
     let pieces = pieces(&text);
     let parts = pieces.len();
@@ -158,8 +164,15 @@ pub fn details(
 }
 
 /// Binds every account's digest and the state of those that have none.
-fn digest(states: &BTreeMap<AccountName, State>, everywhere: TradingState) -> [u8; 32] {
-    let mut digest = Sha256::new().chain_update(b"seawall states v1\0").chain_update([everywhere as u8]);
+fn digest(states: &BTreeMap<AccountName, State>, everywhere: Everywhere) -> [u8; 32] {
+    let Everywhere { trading, size_factor } = everywhere;
+    let mut digest = Sha256::new();
+    if size_factor.is_one() {
+        digest.update(b"seawall states v1\0");
+    } else {
+        digest.update(format!("seawall states v2\0{size_factor}\0"));
+    }
+    digest.update([trading as u8]);
     for (account, state) in states {
         digest.update(account.as_str());
         digest.update([0]);

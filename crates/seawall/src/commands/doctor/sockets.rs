@@ -263,16 +263,21 @@ fn policy_of(patient: &Patient, status: &VaultStatus) -> Option<Finding> {
 }
 
 fn states(patient: &Patient, status: &VaultStatus) -> Vec<Finding> {
-    status
-        .states
-        .iter()
-        .filter(|(_, state)| *state != trading::TradingState::Active)
-        .map(|(account, state)| {
+    let states = status.states.iter().filter(|(_, state)| *state != trading::TradingState::Active).map(
+        |(account, state)| {
             Finding::warn(
                 "vault/trading-state",
                 format!("account {account} is {state}"),
                 patient.command(&format!("resume --account {account} --why \"…\", if that is over")),
             )
-        })
-        .collect()
+        },
+    );
+    let sizes = status.size_factors.iter().filter(|(_, factor)| !factor.is_one()).map(|(account, factor)| {
+        Finding::warn(
+            "vault/size-factor",
+            format!("account {account} may use only {factor} of its limits on size"),
+            patient.command(&format!("size-factor 1 --account {account} --why \"…\", if that is over")),
+        )
+    });
+    states.chain(sizes).collect()
 }

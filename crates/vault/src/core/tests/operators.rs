@@ -118,3 +118,73 @@ fn a_note_that_would_not_fit_a_record_is_refused() {
     assert_eq!(bench.order(&note("bot", &"x".repeat(1001)))["status"], "error");
     assert_eq!(bench.log.len(), 1);
 }
+
+fn size(factor: &str, account: &str) -> String {
+    format!(r#"{{"command":"set_size_factor","factor":"{factor}",{account}"why":"test"}}"#)
+}
+
+#[test]
+fn a_size_factor_holds_at_once_and_until_an_operator_sets_another() {
+    let mut bench = Bench::new();
+    let half = limit("0.025", "20000", "");
+    let more = limit("0.026", "20000", "");
+    bench.command(2, &size("0.5", ""));
+    bench.bot(1, &more);
+    let replies = bench.sync();
+    assert_eq!(replies[0]["status"], "done");
+    assert_eq!(codes(&replies[1]), ["quantity_over_limit"], "before the factor was durable");
+    let body = Body::decode(&bench.log[0].0).expect("a body");
+    assert_eq!((body.actor.as_str(), body.operation.as_str()), ("uid:1000", "size_factor"));
+    assert_eq!(bench.ask(&half)["status"], "approved");
+    for other in [HALT, RESUME, &load(&bench.store.clone())] {
+        assert_eq!(bench.order(other)["status"], "done");
+    }
+    assert_eq!(codes(&bench.ask(&more)), ["quantity_over_limit"], "neither resume nor policy loosens it");
+    assert_eq!(bench.order(&size("1", ""))["status"], "done");
+    assert_eq!(bench.ask(&more)["status"], "approved");
+}
+
+#[test]
+fn a_size_factor_of_one_account_is_its_own() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.order(&size("0.25", r#""account":"spot","#))["status"], "done");
+    assert_eq!(bench.ask(&limit("0.05", "20000", ""))["status"], "approved");
+    let status = bench.order(r#"{"command":"status"}"#);
+    assert_eq!(status["size_factors"], serde_json::json!([["main", "1"], ["spot", "0.25"]]));
+    assert_eq!(bench.order(&size("0.5", ""))["status"], "done");
+    let status = bench.order(r#"{"command":"status"}"#);
+    assert_eq!(status["size_factors"], serde_json::json!([["main", "0.5"], ["spot", "0.5"]]));
+}
+
+#[test]
+fn a_size_factor_that_is_none_is_refused_and_changes_nothing() {
+    let mut bench = Bench::new();
+    bench.order(&size("0.5", ""));
+    let log = bench.log.len();
+    for factor in ["0", "-0.5", "1.0001", "0.00001", "half", ""] {
+        assert_eq!(bench.order(&size(factor, ""))["status"], "error", "{factor}");
+    }
+    for line in [
+        size("1", r#""account":"nowhere","#),
+        size("1", "").replace("test", "  "),
+        size("1", "").replace("test", &"x".repeat(501)),
+        size("1", "").replace("\"1\"", "1"),
+        size("1", "").replace("\"why\"", "\"what\""),
+        r#"{"command":"note","change":{"kind":"size_factor","text":"x"}}"#.to_owned(),
+    ] {
+        assert_eq!(bench.order(&line)["status"], "error", "{line}");
+    }
+    assert_eq!(bench.log.len(), log);
+    assert_eq!(codes(&bench.ask(&limit("0.026", "20000", ""))), ["quantity_over_limit"]);
+}
+
+#[test]
+fn an_account_added_while_a_size_factor_holds_everywhere_has_it() {
+    let mut bench = Bench::new();
+    bench.order(&size("0.5", ""));
+    let more =
+        sealed(&bench.root, &changed(&[("[accounts.spot", "[accounts.fresh"), ("\"spot\"]", "\"fresh\"]")]));
+    assert_eq!(bench.order(&load(&more))["status"], "done");
+    let status = bench.order(r#"{"command":"status"}"#);
+    assert_eq!(status["size_factors"], serde_json::json!([["fresh", "0.5"], ["main", "0.5"]]));
+}

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::reports::MAX_HEARD;
-use crate::core::{Gathered, Past, STATE_OPERATION, state_of};
+use crate::core::{Everywhere, Gathered, Past, STATE_OPERATION, state_of};
 use crate::detail::{Detail, past};
-use trading::TradingState;
+use trading::{SizeFactor, TradingState};
 
 /// What a session may bring.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ enum Event {
     Amend { id: u8, quantity: u32 },
     Nonsense,
     State { state: TradingState, only_main: bool },
+    Size { factor: SizeFactor, only_main: bool },
     Report { number: u64, closed: bool },
     Listed { below: u64, open: Vec<u64> },
     Mark { price: u32 },
@@ -34,6 +35,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..30_u8, 1..80_u32).prop_map(|(id, quantity)| Event::Amend { id, quantity }),
         1 => Just(Event::Nonsense),
         1 => (state, any::<bool>()).prop_map(|(state, only_main)| Event::State { state, only_main }),
+        1 => (1..=10_000_u16, any::<bool>()).prop_map(|(steps, only_main)| Event::Size { factor: size(steps), only_main }),
         3 => (0..20_u64, any::<bool>()).prop_map(|(number, closed)| Event::Report { number, closed }),
         1 => (0..30_u64, prop::collection::vec(0..20_u64, 0..4))
             .prop_map(|(below, open)| Event::Listed { below, open }),
@@ -41,6 +43,11 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (-2_000..40_000_i64).prop_map(|ms| Event::Clock { ms }),
         1 => any::<bool>().prop_map(|tight| Event::Policy { tight }),
     ]
+}
+
+/// So many ten-thousandths.
+fn size(steps: u16) -> SizeFactor {
+    trading::Decimal::new(steps.into(), 4).expect("scale").try_into().expect("within 0 and 1")
 }
 
 /// Limits that a session of random requests reaches.
@@ -79,6 +86,13 @@ fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
             let account = only_main.then_some("main");
             let command = serde_json::json!({
                 "command": "set_state", "state": state, "account": account, "why": "test",
+            });
+            bench.command(2, &command.to_string());
+        }
+        Event::Size { factor, only_main } => {
+            let account = only_main.then_some("main");
+            let command = serde_json::json!({
+                "command": "set_size_factor", "factor": factor, "account": account, "why": "test",
             });
             bench.command(2, &command.to_string());
         }
@@ -138,22 +152,30 @@ fn restart(core: &mut Core, log: &[(Vec<u8>, Vec<u8>)]) -> bool {
 
 /// All counters as they are written down: without what no window can reach.
 fn written(core: &Core) -> Value {
-    serde_json::json!([core.everywhere, core.states.values().collect::<Vec<_>>()])
+    let everywhere = core.everywhere;
+    serde_json::json!([everywhere.trading, everywhere.size_factor, core.states.values().collect::<Vec<_>>()])
 }
 
 /// A third party's check: every decision of the log made again from the log alone.
 fn judge_again(log: &[(Vec<u8>, Vec<u8>)], policies: &BTreeMap<[u8; 32], Policy>) {
     let mut states = BTreeMap::new();
-    let mut everywhere = TradingState::Active;
+    let mut everywhere = Everywhere::default();
     for (index, (body, raw)) in log.iter().enumerate() {
         let body = Body::decode(body).expect("a body");
         match past(&body, raw).expect("a detail") {
             Past::State { state, account: None } => {
-                everywhere = state;
+                everywhere.trading = state;
                 states.values_mut().for_each(|own: &mut State| own.set_trading_state(state));
             }
             Past::State { state, account: Some(account) } => {
                 state_of(&mut states, everywhere, &account).set_trading_state(state);
+            }
+            Past::SizeFactor { factor, account: None } => {
+                everywhere.size_factor = factor;
+                states.values_mut().for_each(|own: &mut State| own.set_size_factor(factor));
+            }
+            Past::SizeFactor { factor, account: Some(account) } => {
+                state_of(&mut states, everywhere, &account).set_size_factor(factor);
             }
             Past::Decision { account, heard, .. } => {
                 let state = state_of(&mut states, everywhere, &account);
@@ -378,4 +400,35 @@ fn counters_that_need_many_records_are_put_together_again() {
     assert_eq!(loaded.iter().filter(|loaded| **loaded).count(), 1);
     assert_eq!(loaded.last(), Some(&true));
     assert_eq!(written(&fresh), written(&bench.core));
+}
+
+#[test]
+fn a_size_factor_survives_a_restart_from_the_log_and_from_the_counters() {
+    let mut bench = Bench::new();
+    bench.order(r#"{"command":"set_size_factor","factor":"0.5","why":"test"}"#);
+    bench.order(r#"{"command":"set_size_factor","factor":"0.25","account":"main","why":"test"}"#);
+    let mut out = Vec::new();
+    let mut from_log = core(&bench.root, &bench.store, Durability::Disk);
+    for (body, detail) in &bench.log {
+        let body = Body::decode(body).expect("a body");
+        let past = past(&body, detail).expect("a detail");
+        from_log.restore(&body, past);
+    }
+    bench.core.write_down_state([3; 16], &mut out);
+    let mut from_counters = core(&bench.root, &bench.store, Durability::Disk);
+    let Some(Output::Append { body, detail, .. }) = out.last() else { panic!("a record") };
+    let body = Body::decode(body).expect("a body");
+    let forged = String::from_utf8(detail.clone()).expect("text").replace("0.25", "0.75");
+    assert!(!from_counters.load_state(&mut Gathered::default(), &body, forged.as_bytes()));
+    let forged = String::from_utf8(detail.clone()).expect("text").replace("0.5", "0.75");
+    assert!(!from_counters.load_state(&mut Gathered::default(), &body, forged.as_bytes()));
+    assert!(from_counters.load_state(&mut Gathered::default(), &body, detail));
+    for fresh in [from_log, from_counters] {
+        assert_eq!(written(&fresh), written(&bench.core));
+        bench.core = fresh;
+        bench.log.clear();
+        assert_eq!(codes(&bench.ask(&limit("0.013", "20000", ""))), ["quantity_over_limit"]);
+        let status = bench.order(r#"{"command":"status"}"#);
+        assert_eq!(status["size_factors"], serde_json::json!([["main", "0.25"], ["spot", "0.5"]]));
+    }
 }
