@@ -3,6 +3,7 @@
 //! Everything that CI does is here and nowhere else, so a newcomer's machine and CI do the same.
 
 mod clients;
+mod fuzz;
 mod oracles;
 mod process;
 mod promises;
@@ -27,6 +28,8 @@ usage: cargo xtask COMMAND
   promises             docs/promises.toml against the tests that exist
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
+  fuzz [--seconds N | --executions N] [--seed N] [TARGET...]
+                       hostile bytes at every parser of foreign bytes; a minute each if nothing is said
   biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured";
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["clients"] => clients::run(&workspace, &[]).map(drop),
         ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
         ["oracles"] => oracles::run(&workspace).map(drop),
+        ["fuzz", rest @ ..] => fuzz::run(&workspace, rest),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
         [] | ["help" | "--help" | "-h"] => {

@@ -16,6 +16,7 @@ mod onboarding;
 mod outgoing;
 mod place;
 mod recorder;
+pub mod rehearsal;
 mod replay;
 mod request;
 mod serve;
