@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use protocol::sign::{Held, Listed, Mark, Report};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use trading::Venue;
 
 use crate::network::Bases;
 use crate::settle::Unsettled;
+use crate::shares::Shares;
 use crate::stand_ins::Logins;
 use crate::upstream::Upstream;
 use crate::vault_link::VaultLink;
@@ -20,6 +22,9 @@ pub(crate) struct Endpoint {
     pub(crate) vault: VaultLink,
     pub(crate) upstream: Upstream,
     pub(crate) unsettled: Unsettled,
+    /// Places for streams.
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) shares: Shares,
 }
 
 #[derive(Serialize)]

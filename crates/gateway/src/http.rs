@@ -1,6 +1,7 @@
 //! One HTTP request of a bot: who is it, what does the vault say, what does the venue say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -13,12 +14,15 @@ use venue::{DenialKind, HttpRequest, Spelling, Transport, Unsigned};
 
 use crate::endpoint::Endpoint;
 use crate::mask::Mask;
+use crate::places::Place;
 use crate::report;
 use crate::stand_ins::StandIn;
 use crate::upstream::{self, UpstreamError};
 
 /// Longest request body taken from a bot, in bytes: what fits one line to the vault.
 const MAX_BODY: usize = 32 * 1024;
+/// Longest wait for the whole of it.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// A question to the vault.
 #[derive(Serialize)]
@@ -43,7 +47,11 @@ fn take_thesis(message: &mut HttpMessage) -> Option<String> {
 }
 
 /// Answers one request. Never fails: whatever goes wrong has the venue's own error shape.
-pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) async fn answer(
+    endpoint: Arc<Endpoint>,
+    request: Request<Incoming>,
+    place: &Place,
+) -> Response<Full<Bytes>> {
     let mut message = match read(request).await {
         Ok(message) => message,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
@@ -58,6 +66,14 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) 
     }
     match admit(&endpoint, native) {
         Ok((login, spelling)) => {
+            place.is_known();
+            let Some(_share) = endpoint.shares.take(&login.bot) else {
+                return refusal(
+                    endpoint.venue,
+                    DenialKind::Unavailable,
+                    "too many requests of this bot are under way",
+                );
+            };
             message.spelling = spelling_name(spelling);
             decide(&endpoint, &login, &message, thesis).await
         }
@@ -68,9 +84,9 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) 
 /// Reads the whole request, or says why not.
 async fn read(request: Request<Incoming>) -> Result<HttpMessage, String> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
+    let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect())
         .await
+        .map_err(|_| "the body did not come in time".to_owned())?
         .map_err(|_| format!("the body is longer than {MAX_BODY} bytes or broke off"))?
         .to_bytes();
     let mut headers = Vec::with_capacity(head.headers.len());

@@ -62,6 +62,10 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
     };
     let Some(route) = route(endpoint.venue, &target) else { return status(StatusCode::NOT_FOUND) };
     let Some(base) = endpoint.bases.streams.get(&route.kind) else { return status(StatusCode::NOT_FOUND) };
+    let Ok(room) = Arc::clone(&endpoint.streams).try_acquire_owned() else {
+        tracing::warn!(venue = %endpoint.venue, "refused a stream: too many are open");
+        return status(StatusCode::SERVICE_UNAVAILABLE);
+    };
     let url = format!("{base}{}", route.rest);
     let venue_side = match connect(&url).await {
         Ok(stream) => stream,
@@ -88,6 +92,7 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
             under_way: VecDeque::new(),
         };
         relay(conversation, bot_side, venue_side).await;
+        drop(room);
     });
     switching(&derive_accept_key(key.as_bytes()))
 }

@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     /// The kernel has told of the end. It tells once, perhaps together with the last bytes: from
     /// here on nothing but reading the end itself clears `readable`.
     hung_up: bool,
+    /// Lines were read that had to wait for the next turn.
+    pub(crate) has_more: bool,
     /// Lines whose replies are not out yet.
     pub(crate) in_flight: usize,
 }
@@ -55,8 +57,14 @@ impl Connection {
             ended: false,
             readable: true,
             hung_up: false,
+            has_more: false,
             in_flight: 0,
         }
+    }
+
+    /// Whether there is something to read, or something read and not taken.
+    pub(crate) const fn wants_a_turn(&self) -> bool {
+        self.readable || self.has_more
     }
 
     /// Takes note of what the event loop tells.
@@ -70,6 +78,7 @@ impl Connection {
     pub(crate) fn hear_no_more(&mut self, chunk: &mut [u8]) {
         self.ended = true;
         self.readable = false;
+        self.has_more = false;
         self.input = LineBuffer::new();
         for _ in 0..MAX_THROWN_AWAY {
             if !matches!(self.stream.read(chunk), Ok(1..)) {
@@ -120,7 +129,7 @@ impl Connection {
 
     /// Whether nothing more will come or go.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ended && self.in_flight == 0 && self.output.len() == 0
+        self.ended && !self.has_more && self.in_flight == 0 && self.output.len() == 0
     }
 }
 

@@ -29,6 +29,8 @@ use crate::ticket::DurableBelow;
 
 /// Most connections at once on each socket: bots cannot shut out the operators.
 const MAX_BOTS: usize = 224;
+/// Of these, most that one user may hold: one user's bots cannot shut out another's.
+const MAX_BOTS_OF_A_USER: usize = 112;
 const MAX_GATEWAYS: usize = 16;
 const MAX_OPERATORS: usize = 16;
 
@@ -40,6 +42,8 @@ const fn most(door: Door) -> usize {
     }
 }
 
+/// Most lines of one connection in a turn: whoever sends many waits for whoever sends one.
+const MAX_LINES_IN_A_TURN: usize = 16;
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Pause between attempts to reach the journal.
@@ -157,7 +161,7 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.connections.values().any(|caller| caller.readable && self.has_room(caller.door)) {
+        if self.connections.values().any(|caller| caller.wants_a_turn() && self.has_room(caller.door)) {
             return Some(Duration::ZERO);
         }
         self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
@@ -201,6 +205,12 @@ impl Server {
                 tracing::warn!(pid = peer.pid, ?door, "refused a caller: {most} connections are open");
                 continue;
             }
+            if door == Door::Sign && self.open_of(peer.uid) >= MAX_BOTS_OF_A_USER {
+                self.bots_refused += 1;
+                let (uid, pid, most) = (peer.uid, peer.pid, MAX_BOTS_OF_A_USER);
+                tracing::warn!(uid, pid, "refused a caller: {most} connections of this user are open");
+                continue;
+            }
             if door != Door::Sign && peer.uid != Peer::own_uid() && peer.uid != 0 {
                 tracing::warn!(uid = peer.uid, pid = peer.pid, ?door, "refused a caller of another user");
                 continue;
@@ -220,17 +230,25 @@ impl Server {
         self.connections.values().filter(|caller| caller.door == door).count()
     }
 
+    /// How many connections of a user came in by the sign socket.
+    fn open_of(&self, uid: u32) -> usize {
+        let own = |caller: &&Connection| caller.door == Door::Sign && caller.peer.uid == uid;
+        self.connections.values().filter(own).count()
+    }
+
     /// Gives each caller with something to say one read, then settles what follows from all.
     fn serve_readable(&mut self) -> io::Result<()> {
         let readable: Vec<usize> =
-            self.connections.iter().filter(|(_, caller)| caller.readable).map(|(&id, _)| id).collect();
+            self.connections.iter().filter(|(_, caller)| caller.wants_a_turn()).map(|(&id, _)| id).collect();
         for id in readable {
             let Some(connection) = self.connections.get(&id) else { continue };
             if !self.has_room(connection.door) {
                 continue;
             }
             let Some(connection) = self.connections.get_mut(&id) else { continue };
-            if connection.fill(&mut self.chunk).is_err() || self.take_lines(id).is_err() {
+            // What is left of the last turn goes first; only then is more read.
+            let filled = connection.has_more || connection.fill(&mut self.chunk).is_ok();
+            if !filled || self.take_lines(id).is_err() {
                 self.drop_connection(id);
             }
         }
@@ -253,7 +271,12 @@ impl Server {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
-        loop {
+        connection.has_more = false;
+        for taken in 0.. {
+            if taken == MAX_LINES_IN_A_TURN {
+                connection.has_more = true;
+                break;
+            }
             let line = match connection.input.next_line() {
                 Ok(Some(line)) => line,
                 // A caller that says no more may have left out the last line feed.

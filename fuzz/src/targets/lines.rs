@@ -46,7 +46,7 @@ fn line_of<'a>(line: &SignLine<'a>) -> &'a [u8] {
 /// What was signed for a bot is understood, and is its own order where it sent the venue's words.
 fn check_asked(asked: &Value, ready: &Value) {
     let signed = ready_http(ready);
-    let venue = if ready["url"].as_str().is_some_and(|url| url.contains("bybit")) {
+    let venue = if ready["url"].as_str().is_some_and(|url| url.starts_with("http://bybit.test/")) {
         trading::Venue::Bybit
     } else {
         trading::Venue::Binance
