@@ -28,9 +28,9 @@ use crate::request::Caller;
 use crate::ticket::DurableBelow;
 
 /// Most connections at once on each socket: bots cannot shut out the operators.
-const MAX_BOTS: usize = 224;
+const MAX_BOTS: usize = 256;
 /// Of these, most that one user may hold: one user's bots cannot shut out another's.
-const MAX_BOTS_OF_A_USER: usize = 112;
+const MAX_BOTS_OF_A_USER: usize = 224;
 const MAX_GATEWAYS: usize = 16;
 const MAX_OPERATORS: usize = 16;
 
@@ -375,7 +375,7 @@ impl Server {
         status.journal_connected = self.journal.is_some();
         status.sign_socket = SocketUse {
             open: u32::try_from(self.open(Door::Sign)).unwrap_or(u32::MAX),
-            most: u32::try_from(most(Door::Sign)).unwrap_or(u32::MAX),
+            most: u32::try_from(MAX_BOTS_OF_A_USER).unwrap_or(u32::MAX),
             refused: self.bots_refused,
         };
         status.latency_us =

@@ -5,6 +5,7 @@ mod bench;
 mod doctor;
 mod documents;
 mod explain;
+mod isolation;
 mod log;
 mod operators;
 mod secrets;

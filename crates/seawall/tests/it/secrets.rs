@@ -40,6 +40,126 @@ fn no_secret_is_in_arguments_environments_logs_or_records() {
     }
 }
 
+/// A secret in each form in which it could lie somewhere: as it is, as hexadecimal and base64, as the bytes
+/// its hexadecimal stands for, and as HMAC's inner and outer pads.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let plain = secret.as_bytes();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let padded = |pad: u8| plain.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>();
+    let from_hex: Option<Vec<u8>> =
+        (0..plain.len() / 2).map(|at| u8::from_str_radix(secret.get(at * 2..at * 2 + 2)?, 16).ok()).collect();
+    let mut forms = vec![
+        plain.to_vec(),
+        hex(plain).into_bytes(),
+        hex(plain).to_ascii_uppercase().into_bytes(),
+        base64(plain),
+        padded(0x36),
+        padded(0x5c),
+    ];
+    forms.extend(from_hex.filter(|bytes| bytes.len() >= 16));
+    forms
+}
+
+/// Base64 without what depends on the last bytes' number.
+fn base64(bytes: &[u8]) -> Vec<u8> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let whole = bytes.chunks_exact(3).flat_map(|three| {
+        let bits = three.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte));
+        [18, 12, 6, 0].map(|shift| LETTERS[bits >> shift & 63])
+    });
+    whole.collect()
+}
+
+/// Which of `forms` the memory of process `pid` holds: every mapping that can be read.
+fn in_memory(pid: u32, forms: &[Vec<u8>]) -> Vec<usize> {
+    use std::os::unix::fs::FileExt as _;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("ours");
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("ours");
+    let mut found = std::collections::BTreeSet::new();
+    for line in maps.lines() {
+        let (span, rest) = line.split_once(' ').expect("a span");
+        let (start, end) = span.split_once('-').expect("two ends");
+        let address = |text| u64::from_str_radix(text, 16).expect("an address");
+        let (start, end) = (address(start), address(end));
+        if !rest.starts_with('r') || rest.ends_with("[vvar]") || end - start > 1 << 30 {
+            continue;
+        }
+        let mut bytes = vec![0; usize::try_from(end - start).expect("it fits")];
+        // What is mapped beyond a file's end cannot be read.
+        let Ok(count) = memory.read_at(&mut bytes, start) else { continue };
+        found.extend((0..forms.len()).filter(|at| holds(&bytes[..count], &forms[*at])));
+    }
+    found.into_iter().collect()
+}
+
+/// Whether `bytes` hold `part`: looks for its rarest-looking byte first.
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    let first = part[0];
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == first) {
+        if rest[at..].starts_with(part) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+/// Orders before memories are searched; `SEAWALL_SECRETS_ORDERS=10000` for the long form.
+fn orders() -> usize {
+    std::env::var("SEAWALL_SECRETS_ORDERS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000)
+}
+
+#[test]
+fn no_memory_but_the_vaults_holds_a_secret_after_many_orders() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    bot.trades();
+    let socket =
+        std::os::unix::net::UnixStream::connect(installation.path("run/sign.sock")).expect("it listens");
+    let mut socket = BufReader::new(socket);
+    for number in 0..orders() {
+        let line = format!(
+            r#"{{"bot":"mine","account":"main","cancel":{{"market":"linear","symbol":"BTCUSDT","client_order_id":"m-{number}"}}}}"#
+        );
+        socket.get_mut().write_all(format!("{line}\n").as_bytes()).expect("it reads");
+        let mut reply = String::new();
+        socket.read_line(&mut reply).expect("a reply");
+        if number % 50 == 0 {
+            drop(bot.order());
+        }
+    }
+    let processes = up.processes();
+    let root = installation.text("keys/root.key").trim().to_owned();
+    let (_, venue_secret) = installation.paper_key("main");
+    // The search finds what is there.
+    assert!(
+        !in_memory(processes["gateway"], &forms(&bot.secret)).is_empty(),
+        "the gateway knows the stand-in"
+    );
+    assert!(!in_memory(processes["vault"], &forms(&venue_secret)).is_empty(), "the vault knows the key");
+    for (name, pid) in processes.iter().filter(|(name, _)| *name != "vault") {
+        assert_eq!(
+            in_memory(*pid, &forms(&root)),
+            Vec::<usize>::new(),
+            "the installation's secret in {name}"
+        );
+        // The paper venue issued its own keys.
+        if name != "paper" {
+            assert_eq!(in_memory(*pid, &forms(&venue_secret)), Vec::<usize>::new(), "a venue key in {name}");
+        }
+    }
+    assert_eq!(in_memory(up.pid(), &forms(&venue_secret)), Vec::<usize>::new(), "a venue key in up");
+    assert_eq!(in_memory(up.pid(), &forms(&root)), Vec::<usize>::new(), "the installation's secret in up");
+    let cores = files(&installation.path(""))
+        .into_iter()
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("core")));
+    assert_eq!(cores.count(), 0, "a core file");
+    up.end(Signal::TERM);
+}
+
 #[test]
 fn a_data_folder_that_others_could_read_is_closed_and_a_link_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
