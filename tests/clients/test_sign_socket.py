@@ -64,10 +64,11 @@ def test_records_follow_one_another(sign_socket, bybit):
     assert second["record"]["leaf"] != first["record"]["leaf"]
 
 
-def test_a_line_that_is_no_request_is_an_error_and_signs_nothing(sign_socket):
-    reply = ask(sign_socket, {"withdraw": "everything"})
-    assert reply["status"] == "error"
-    assert "withdraw" in reply["error"]["message"]
+def test_a_line_that_is_no_request_is_denied_by_name_and_recorded(sign_socket, bybit):
+    reply = ask(sign_socket, {"bot": bybit.bot, "withdraw": "everything"})
+    assert reply["status"] == "denied"
+    assert any("withdraw" in denial["text"] for denial in reply["denials"])
+    assert reply["record"]["index"] >= 0 and "request" not in reply
 
 
 # The order that another project's bots send, to the byte.

@@ -3,6 +3,7 @@
 //! Everything that CI does is here and nowhere else, so a newcomer's machine and CI do the same.
 
 mod clients;
+mod crash;
 mod fuzz;
 mod oracles;
 mod process;
@@ -26,6 +27,8 @@ usage: cargo xtask COMMAND
   tidy [--fix]         dependency directions, licences, words that do not belong in the repository
   licences             every dependency with its licence
   promises             docs/promises.toml against the tests that exist
+  crash [--storage [--draws N] | --syscalls [--points N] | --kills N]
+                       full searches for a record that can be lost; all of them if none is named
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
   fuzz [--seconds N | --executions N] [--seed N] [TARGET...]
@@ -54,6 +57,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["tidy", "--fix"] => tidy::fix(&workspace),
         ["licences"] => tidy::licences::print(&workspace),
         ["promises"] => promises::run(&workspace).map(drop),
+        ["crash", rest @ ..] => crash::run(&workspace, rest),
         ["clients"] => clients::run(&workspace, &[]).map(drop),
         ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
         ["oracles"] => oracles::run(&workspace).map(drop),

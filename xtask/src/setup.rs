@@ -18,6 +18,7 @@ const SYSTEM: &[(&str, &[&str])] = &[
     ("golang-go", &["go", "version"]),
     ("golang-golang-x-mod-dev", &["test", "-d", "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"]),
     ("sigsum-go", &["sigsum-verify", "--version"]),
+    ("strace", &["strace", "--version"]),
     ("python3-venv", &["python3", "-c", "import ensurepip, venv"]),
 ];
 

@@ -19,7 +19,9 @@ use crate::stand_ins::StandIn;
 use crate::upstream;
 
 /// Pause between two rounds.
-const PACE: Duration = Duration::from_secs(5);
+const PACE: Duration = Duration::from_secs(2);
+/// Pause before the vault is looked for again: after a start, what is gone should be known at once.
+const CONNECTION_PACE: Duration = Duration::from_millis(50);
 /// Rounds in which a place is asked about after nothing rests there any more: a fill counts until the
 /// second word on the position after it.
 const ROUNDS: u8 = 3;
@@ -72,12 +74,10 @@ enum About<'a> {
 
 /// Asks the venue what rests, for ever; nothing is asked while nothing can rest.
 pub(crate) async fn keep_settled(endpoint: Arc<Endpoint>) {
-    let mut tick = tokio::time::interval(PACE);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut started = false;
     loop {
-        tick.tick().await;
         if !endpoint.vault.is_connected() {
+            tokio::time::sleep(CONNECTION_PACE).await;
             continue;
         }
         let logins = endpoint.logins.one_for_each_account(endpoint.venue);
@@ -92,6 +92,7 @@ pub(crate) async fn keep_settled(endpoint: Arc<Endpoint>) {
             let Some(login) = logins.iter().find(|login| login.account == place.0) else { continue };
             settle(&endpoint, login, place).await;
         }
+        tokio::time::sleep(PACE).await;
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn serve(
         publishing: &publishing,
         last_checkpoint: Instant::now(),
         answered: 0,
+        torn_record: None,
         out: Vec::with_capacity(4096),
     };
     let outcome = session.run(input);
@@ -85,6 +86,8 @@ struct Session<'a> {
     last_checkpoint: Instant,
     /// Durable records the client knows of.
     answered: u64,
+    /// The record that speaks of the torn writes, once it was appended.
+    torn_record: Option<u64>,
     out: Vec<u8>,
 }
 
@@ -115,7 +118,7 @@ impl Session<'_> {
             unleafed: self.log.unleafed(),
             last_body_digest: self.log.last_body_digest(),
             epoch: self.log.epoch(),
-            torn_bytes: self.shared.torn_bytes,
+            torn_bytes: self.shared.torn_bytes.load(Ordering::Acquire),
         };
         put_reply(&mut self.out, &welcome);
         self.send()
@@ -146,7 +149,32 @@ impl Session<'_> {
         match appended {
             Err(JournalError::Refused(reason)) => Err(self.send_away(&reason)?),
             Err(error) => Err(error.into()),
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.note_torn_record(request);
+                Ok(())
+            }
+        }
+    }
+
+    /// Remembers which record tells of the torn writes.
+    fn note_torn_record(&mut self, request: &Request<'_>) {
+        if let Request::Append { sequence, body, .. } = *request
+            && self.torn_record.is_none()
+            && self.shared.torn_bytes.load(Ordering::Acquire) > 0
+            && crate::torn::speaks_of_it(body)
+        {
+            self.torn_record = Some(sequence);
+        }
+    }
+
+    /// Notes on the files of the torn writes that the log speaks of them now.
+    fn settle_torn_record(&mut self) {
+        let durable = self.log.durable();
+        let Some(sequence) = self.torn_record.take_if(|sequence| *sequence < durable) else { return };
+        match crate::torn::note_recorded(&*self.log.storage, self.log.dir(), sequence) {
+            Ok(()) => self.shared.torn_bytes.store(0, Ordering::Release),
+            // The log holds the record; without the note on the files the next start asks for it again.
+            Err(error) => tracing::warn!(%error, "torn writes are recorded and will be once more"),
         }
     }
 
@@ -204,6 +232,7 @@ impl Session<'_> {
             self.answered = durable;
             put_reply(&mut self.out, &Reply::Durable { sequence: durable - 1 });
             self.send()?;
+            self.settle_torn_record();
         }
         Ok(())
     }

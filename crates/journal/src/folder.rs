@@ -139,6 +139,21 @@ impl Folder {
         Ok(self.walk(segments[start..].to_vec(), sequence, Some(location.offset)))
     }
 
+    /// How many records the segments hold. Reads the last segment only.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn size(&self) -> Result<u64, JournalError> {
+        let segments = list_segments(&*self.storage, &self.dir)?;
+        let Some(last) = segments.last() else { return Ok(0) };
+        let mut size = *last;
+        for record in self.walk(vec![*last], *last, None) {
+            size = record?.sequence + 1;
+        }
+        Ok(size)
+    }
+
     /// Reads one record, from its known location if that is right.
     ///
     /// # Errors

@@ -20,6 +20,9 @@ use crate::server::Shared;
 
 /// Rows written in one transaction.
 const BATCH: usize = 1000;
+/// Rows added before the thread looks whether it is to end: an index that is made anew over millions
+/// of records must not keep the journal from stopping. The next start goes on where this one was.
+const SLICE: u64 = 32 * BATCH as u64;
 /// How often the background thread looks for new records.
 const PERIOD: Duration = Duration::from_millis(200);
 /// Deepest JSON that is searched for an instrument.
@@ -397,8 +400,9 @@ fn follow(folder: &Folder, shared: &Shared, stop: &AtomicBool) {
     loop {
         let last = stop.load(Ordering::Acquire);
         let durable = shared.durable.load(Ordering::Acquire);
-        if shared.indexed.load(Ordering::Relaxed) < durable {
-            match index.catch_up(folder, durable) {
+        let indexed = shared.indexed.load(Ordering::Relaxed);
+        if indexed < durable {
+            match index.catch_up(folder, durable.min(indexed + SLICE)) {
                 Ok(next) => shared.indexed.store(next, Ordering::Release),
                 Err(error) => {
                     tracing::error!(%error, "the search index stops here");
@@ -409,7 +413,11 @@ fn follow(folder: &Folder, shared: &Shared, stop: &AtomicBool) {
         if last {
             return;
         }
-        std::thread::park_timeout(PERIOD);
+        // Behind by more than a slice it goes on at once, unless nothing more can be read yet.
+        let reached = shared.indexed.load(Ordering::Relaxed);
+        if reached >= durable || reached == indexed {
+            std::thread::park_timeout(PERIOD);
+        }
     }
 }
 

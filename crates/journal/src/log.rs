@@ -201,7 +201,7 @@ impl Log {
         let written = self
             .allocate(end)
             .and_then(|()| self.file.write_at(&self.pending, self.tail))
-            .and_then(|()| self.file.sync());
+            .and_then(|()| self.sync_file());
         if let Err(error) = written {
             return Err(self.stop(format!("writing records failed: {error}")));
         }
@@ -224,10 +224,20 @@ impl Log {
         if self.allocated >= self.tail + GROWTH / 2 || self.tail >= self.segment_bytes {
             return Ok(());
         }
-        if let Err(error) = self.allocate(self.tail + GROWTH).and_then(|()| self.file.sync()) {
+        if let Err(error) = self.allocate(self.tail + GROWTH).and_then(|()| self.sync_file()) {
             return Err(self.stop(format!("growing the segment failed: {error}")));
         }
         Ok(())
+    }
+
+    /// The one place where records become durable. It is called once; a sync that failed is not
+    /// called again, because the next would succeed without having written anything.
+    fn sync_file(&self) -> std::io::Result<()> {
+        #[cfg(test)]
+        if let Some(instead) = crate::crash::mutants::instead_of_sync(&*self.file) {
+            return instead;
+        }
+        self.file.sync()
     }
 
     fn allocate(&mut self, end: u64) -> std::io::Result<()> {
@@ -263,6 +273,8 @@ impl Log {
     ///
     /// Once taken it must be published, or the log given up: the tiles in it are not given twice.
     pub(crate) fn publication(&mut self) -> Option<Publication> {
+        #[cfg(test)]
+        crate::crash::mutants::before_publication(self);
         let size = self.tree.size();
         if self.published == Some(size) {
             return None;

@@ -48,6 +48,8 @@ impl Publisher {
                 folders.push(folder);
             }
         }
+        #[cfg(test)]
+        crate::crash::mutants::before_folder_syncs(&mut folders);
         for folder in &folders {
             self.storage.sync_folder(folder).map_err(io_error("sync", folder))?;
         }

@@ -34,7 +34,7 @@ fn converse(mut stream: &UnixStream, input: &mut Input, shared: &Shared) -> io::
         // Only an appender continues the chain; a reader sees the bodies themselves.
         last_body_digest: [0; 32],
         epoch: 0,
-        torn_bytes: shared.torn_bytes,
+        torn_bytes: shared.torn_bytes.load(Ordering::Acquire),
     };
     put_reply(&mut out, &welcome);
     stream.write_all(&out)?;

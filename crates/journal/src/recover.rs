@@ -68,6 +68,10 @@ pub(crate) fn create_segment(
     file.write_at(&frame, 0)?;
     file.sync()?;
     storage.rename(&temporary, &path)?;
+    #[cfg(test)]
+    if crate::crash::mutants::skips_folder_sync() {
+        return Ok((file, tail, allocated));
+    }
     storage.sync_folder(&folder)?;
     Ok((file, tail, allocated))
 }
@@ -140,7 +144,11 @@ impl Opening {
     fn run(self, everything: bool) -> Result<(Log, Recovered), JournalError> {
         let folder = self.dir.join("segments");
         self.storage.create_folder(&folder).map_err(io_error("create", &folder))?;
-        self.storage.sync_folder(&self.dir).map_err(io_error("sync", &self.dir))?;
+        // A name that this process sees may be in memory only: the run before may have ended because
+        // the sync of its folder failed. What is built on it must not outlive it.
+        for folder in [&self.dir, &folder] {
+            self.storage.sync_folder(folder).map_err(io_error("sync", folder))?;
+        }
         let segments = list_segments(&*self.storage, &self.dir)?;
         let checkpoint = match self.read_checkpoint() {
             // A rebuild makes the checkpoint again, from the records alone if need be.
@@ -409,6 +417,7 @@ impl Opening {
         let Some(checkpoint) = &progress.checkpoint else { return Ok(()) };
         let size = checkpoint.size;
         let mut kept = Vec::new();
+        let mut synced: Option<PathBuf> = None;
         for done in progress.completed.drain(..) {
             let covered = Tile::in_tree(size, done.tile.level, done.tile.index) == Some(done.tile);
             let path = self.dir.join(done.tile.path());
@@ -416,6 +425,13 @@ impl Opening {
                 || self.storage.read(&path).map_err(io_error("read", &path))?.as_ref() != Some(&done.bytes)
             {
                 kept.push(done);
+                continue;
+            }
+            // As with the segments: the tile's name may not be durable. Tiles come folder by folder.
+            let folder = path.parent().expect("a tile's path has folders");
+            if synced.as_deref() != Some(folder) {
+                self.storage.sync_folder(folder).map_err(io_error("sync", folder))?;
+                synced = Some(folder.to_owned());
             }
         }
         progress.completed = kept;

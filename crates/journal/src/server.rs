@@ -73,7 +73,8 @@ pub(crate) struct Shared {
     /// Somebody waits for a checkpoint.
     pub(crate) checkpoint_wanted: AtomicBool,
     pub(crate) stopping: AtomicBool,
-    pub(crate) torn_bytes: u64,
+    /// Bytes of torn writes that no record speaks of yet.
+    pub(crate) torn_bytes: AtomicU64,
     readers: AtomicUsize,
     /// The log, while no appender has it.
     log: Mutex<Option<Log>>,
@@ -187,7 +188,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Recovered), stop: BorrowedFd<'_>)
         tracing::warn!(
             bytes = torn.bytes,
             moved_to = %torn.moved_to.display(),
-            "a write was torn by a crash; it was never acknowledged"
+            "a write was torn by a crash; it was never acknowledged, and was moved aside"
         );
     }
     tracing::info!(records = recovered.records, leaves = recovered.leaves, "log open");
@@ -205,7 +206,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Recovered), stop: BorrowedFd<'_>)
         indexed: AtomicU64::new(0),
         checkpoint_wanted: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
-        torn_bytes: recovered.torn.map_or(0, |torn| torn.bytes),
+        torn_bytes: AtomicU64::new(crate::torn::unrecorded(&Disk, &config.dir)?),
         readers: AtomicUsize::new(0),
         checkpoint: Mutex::new((log.leaves(), note)),
         log: Mutex::new(Some(log)),

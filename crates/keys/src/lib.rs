@@ -15,7 +15,7 @@ pub use description::{KeyDescription, KeyStage, Role};
 pub use record_key::RecordKey;
 pub use seal::{RootSecret, SealError};
 pub use secret::SecretText;
-pub use signing::{KeyError, SigningKey};
+pub use signing::{KeyError, Signature, SigningKey};
 pub use store::{NewKey, SealedStore, StoreError, VenueKey};
 
 /// Fills `buffer` from the operating system's random source.

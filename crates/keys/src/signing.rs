@@ -1,6 +1,7 @@
 //! A venue key that can sign, whatever the algorithm.
 
 use std::fmt;
+use std::ops::Deref;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
@@ -49,6 +50,41 @@ enum Kind {
     Hmac(Box<Hmac<Sha256>>),
     Ed25519(Box<Ed25519KeyPair>),
     Rsa(Box<RsaKeyPair>),
+}
+
+/// A signature's bytes. Short ones need no memory of their own: an HMAC takes less time than asking
+/// for some.
+#[derive(Clone)]
+pub struct Signature(Bytes);
+
+#[derive(Clone)]
+enum Bytes {
+    /// At most 64 bytes, and how many.
+    Short([u8; 64], u8),
+    Long(Box<[u8]>),
+}
+
+impl Signature {
+    /// None at all, for a request that takes none.
+    pub const EMPTY: Self = Self(Bytes::Short([0; 64], 0));
+
+    /// Of at most 64 bytes.
+    fn short(bytes: &[u8]) -> Self {
+        let mut room = [0; 64];
+        room[..bytes.len()].copy_from_slice(bytes);
+        Self(Bytes::Short(room, u8::try_from(bytes.len()).expect("at most 64")))
+    }
+}
+
+impl Deref for Signature {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Short(room, length) => &room[..usize::from(*length)],
+            Bytes::Long(bytes) => bytes,
+        }
+    }
 }
 
 impl SigningKey {
@@ -112,19 +148,19 @@ impl SigningKey {
     ///
     /// All three are deterministic: the same message gives the same signature.
     #[must_use]
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub fn sign(&self, message: &[u8]) -> Signature {
         match &self.0 {
             Kind::Hmac(state) => {
                 let mut state = (**state).clone();
                 state.update(message);
-                state.finalize().into_bytes().to_vec()
+                Signature::short(&state.finalize().into_bytes())
             }
-            Kind::Ed25519(pair) => pair.sign(message).as_ref().to_vec(),
+            Kind::Ed25519(pair) => Signature::short(pair.sign(message).as_ref()),
             Kind::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
                     .expect("a checked RSA key signs any message");
-                signature
+                Signature(Bytes::Long(signature.into()))
             }
         }
     }

@@ -90,7 +90,7 @@ pub enum Reply<'a> {
         last_body_digest: [u8; 32],
         /// The last epoch; 0 if there is none.
         epoch: u64,
-        /// Bytes of a torn write that the journal moved aside when it started.
+        /// Bytes of torn writes that the journal moved aside and no record speaks of yet.
         torn_bytes: u64,
     },
     /// All records up to and including this sequence are on disk.

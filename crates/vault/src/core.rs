@@ -3,9 +3,10 @@
 //! The same inputs give the same outputs, so the log replayed gives the same decisions.
 
 mod commands;
+pub(crate) mod epoch;
 mod refusals;
 mod reports;
-mod snapshot;
+pub mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -105,6 +106,8 @@ pub(crate) struct Core {
     waiting: VecDeque<Waiting>,
     durable: u64,
     durability: Durability,
+    /// Nothing runs ahead of the disk before records below this are on it.
+    ahead_from: u64,
     counts: Counts,
     /// How many records a block has; tests take shorter ones.
     state_every: u64,
@@ -127,6 +130,7 @@ impl Core {
             waiting: VecDeque::new(),
             durable,
             durability,
+            ahead_from: 0,
             counts: Counts::default(),
             state_every: Self::STATE_EVERY,
             state_due: Self::STATE_EVERY,
@@ -308,6 +312,10 @@ impl Core {
 
     fn enqueue(&mut self, to: CallerToken, recorded: Recorded, out: &mut Vec<Output>) {
         self.waiting.push_back(Waiting::Record { to, recorded });
+        #[cfg(test)]
+        if tests::crash::releases_before_acknowledgement() {
+            return self.release(DurableBelow::within_window(u64::MAX), out);
+        }
         if self.durability == Durability::Pipelined {
             self.release(self.window(), out);
         }
@@ -317,6 +325,7 @@ impl Core {
     fn window(&self) -> DurableBelow {
         let waited_ms = self.recorder.oldest_unsynced().map_or(0, |time| self.context.now.since_ms(time));
         let open = self.durability == Durability::Pipelined
+            && self.durable >= self.ahead_from
             && u128::from(waited_ms) <= Durability::WINDOW.as_millis();
         DurableBelow::within_window(self.durable + if open { Durability::WINDOW_RECORDS } else { 0 })
     }
@@ -433,23 +442,6 @@ impl Core {
             Past::State { state, account } => self.put_state(state, account.as_ref()),
             Past::Nothing => {}
         }
-    }
-
-    /// Records the start of the epoch; its frame goes out with the first records.
-    pub(crate) fn begin_epoch(&mut self, epoch: &transparency::Epoch, now: Timestamp, salt: Salt) {
-        self.context.now = self.context.now.max(now);
-        let heading = crate::recorder::Heading {
-            time: self.context.now,
-            actor: "vault",
-            account: None,
-            operation: transparency::Epoch::OPERATION,
-            policy_hash: self.policy.hash(),
-            state_digest: [0; 32],
-        };
-        // Nobody waits for this record: the ticket is dropped, the frame is sent when the link joins.
-        drop(self.recorder.record(&heading, epoch.encode(), Verdict::Event, None, salt));
-        // After a log without counters in it: the next start shall be spared what this one did.
-        self.write_down_state_if_due(salt, &mut Vec::new());
     }
 }
 

@@ -205,6 +205,11 @@ impl Event {
         Self { kind: "heard".into(), account: Some(account), state: None, heard, text }
     }
 
+    /// Something the vault itself has to say of the log: see [`crate::core::epoch`].
+    pub(crate) fn said(kind: &str, text: String) -> Self {
+        Self { kind: kind.to_owned(), account: None, state: None, heard: Vec::new(), text }
+    }
+
     pub(crate) fn kind(&self) -> &str {
         &self.kind
     }

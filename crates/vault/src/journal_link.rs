@@ -39,6 +39,8 @@ pub(crate) struct Welcome {
     pub(crate) last_body_digest: [u8; 32],
     /// The last epoch.
     pub(crate) epoch: u64,
+    /// Bytes of torn writes that no record speaks of yet.
+    pub(crate) torn_bytes: u64,
 }
 
 /// One record of the log, as the journal replays it.
@@ -60,11 +62,12 @@ impl JournalLink {
         let mut handshake = Handshake { stream, input: Vec::new() };
         handshake.send(&Request::Hello { role: Role::Appender })?;
         let welcome = handshake.receive(|reply| match reply {
-            Reply::Welcome { next_sequence, unleafed, last_body_digest, epoch, .. } => Ok(Welcome {
+            Reply::Welcome { next_sequence, unleafed, last_body_digest, epoch, torn_bytes } => Ok(Welcome {
                 next: next_sequence,
                 first_without_leaf: unleafed.0.min(next_sequence),
                 last_body_digest,
                 epoch,
+                torn_bytes,
             }),
             other => Err(unexpected(&other)),
         })?;

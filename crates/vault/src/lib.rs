@@ -8,6 +8,7 @@
 //! The way of one order: [`request`](self) → `venue::decode` → `policy::evaluate` → `signer` →
 //! `recorder` → journal → [`Recorded`] → [`Durable`] → out.
 
+mod clock;
 mod connection;
 mod core;
 mod detail;
@@ -33,12 +34,14 @@ use thiserror::Error;
 use transparency::Epoch;
 
 pub use core::Durability;
+pub use core::snapshot as counters;
 pub use detail::{Detail, Event};
 pub use onboarding::{OnboardingError, permission_request};
 pub use serve::Listeners;
 pub use signer::BaseUrls;
 pub use ticket::{Durable, DurableBelow, Recorded, Signed};
 
+use crate::clock::Clock;
 use crate::core::Core;
 use crate::journal_link::JournalLink;
 use crate::recorder::Recorder;
@@ -116,8 +119,8 @@ pub fn run(
     let epoch_detail = epoch_detail(&mut journal, epoch, &key, policy_hash)?;
     let recorder = Recorder::new(epoch, key, welcome.next, welcome.last_body_digest);
     let mut core = Core::new(policy, signer, recorder, config.durability);
-    replay::replay(&mut journal, &mut core)?;
-    core.begin_epoch(&epoch_detail, serve::wall_clock(), serve::fresh_salt());
+    let gap = replay::replay(&mut journal, &mut core)?;
+    core.begin_epoch(&epoch_detail, &gap, welcome.torn_bytes, Clock::start().now(), serve::fresh_salt());
     let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
     let mut server =
         Server::new(listeners, core, journal, config.journal).map_err(io_error("cannot start serving"))?;

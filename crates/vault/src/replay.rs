@@ -5,23 +5,27 @@ use std::io;
 
 use transparency::Body;
 
+use crate::core::epoch::GapWatch;
 use crate::core::{Core, Gathered, STATE_OPERATION};
 use crate::journal_link::{JournalLink, PastRecord};
 use crate::{VaultError, detail, io_error};
 
-/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf.
-pub(crate) fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<(), VaultError> {
+/// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf. Says
+/// whether the vault before may have left a gap.
+pub(crate) fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<GapWatch, VaultError> {
     let next = journal.welcome().next;
     let block = next.saturating_sub(1) / Core::STATE_EVERY * Core::STATE_EVERY;
     // The last block may be too young to have its record of the counters, or hold one that a crash cut
     // short; the one before it has one. Of older blocks nobody knows: then from the beginning.
     for from in [block, block.saturating_sub(Core::STATE_EVERY)] {
-        if from > 0 && Replay::new(journal, from).run(journal, core)? {
-            return Ok(());
+        if from > 0
+            && let Some(gap) = Replay::new(journal, from).run(journal, core)?
+        {
+            return Ok(gap);
         }
     }
-    Replay::new(journal, 0).run(journal, core)?;
-    Ok(())
+    let gap = Replay::new(journal, 0).run(journal, core)?;
+    Ok(gap.expect("from the first record on everything is known"))
 }
 
 /// One reading of the log, from a record on.
@@ -36,6 +40,7 @@ struct Replay {
     /// Whether the counters are those of the log up to here.
     known: bool,
     gathered: Gathered,
+    gap: GapWatch,
     /// Bodies without a leaf.
     to_adopt: Vec<(u64, Vec<u8>)>,
 }
@@ -46,15 +51,16 @@ impl Replay {
         let index = from.min(unleafed);
         let previous = (index == 0).then_some([0; 32]);
         let (gathered, to_adopt) = (Gathered::default(), Vec::new());
-        Self { from, index, previous, unleafed, known: from == 0, gathered, to_adopt }
+        let gap = GapWatch::default();
+        Self { from, index, previous, unleafed, known: from == 0, gathered, gap, to_adopt }
     }
 
-    /// Reads to the end; returns whether the counters are known then.
-    fn run(mut self, journal: &mut JournalLink, core: &mut Core) -> Result<bool, VaultError> {
+    /// Reads to the end; `None` if the counters are not known then.
+    fn run(mut self, journal: &mut JournalLink, core: &mut Core) -> Result<Option<GapWatch>, VaultError> {
         let welcome = journal.welcome();
         let mut fault = None;
         let replayed = journal.replay(self.index, |record| {
-            self.take(record, core).map_err(|reason| {
+            self.take(&record, core).map_err(|reason| {
                 fault = Some(VaultError::Log { index: self.index, reason });
                 io::Error::other("stopped")
             })
@@ -68,16 +74,17 @@ impl Replay {
             let reason = format!("the log was said to end with record {} and does not", welcome.next);
             return Err(VaultError::Log { index: self.index, reason });
         }
-        if self.known {
-            for (index, body) in &self.to_adopt {
-                core.recorder().adopt(*index, body);
-            }
+        if !self.known {
+            return Ok(None);
         }
-        Ok(self.known)
+        for (index, body) in &self.to_adopt {
+            core.recorder().adopt(*index, body);
+        }
+        Ok(Some(self.gap))
     }
 
     /// Takes the next record: it must continue the chain, whatever it says.
-    fn take(&mut self, record: PastRecord<'_>, core: &mut Core) -> Result<(), String> {
+    fn take(&mut self, record: &PastRecord<'_>, core: &mut Core) -> Result<(), String> {
         let body = Body::decode(record.body).map_err(|error| error.to_string())?;
         if body.sequence != self.index {
             return Err(format!("it says it is record {}", body.sequence));
@@ -91,8 +98,10 @@ impl Replay {
         if self.known {
             let past = detail::past(&body, record.detail).map_err(|error| error.to_string())?;
             core.restore(&body, past);
+            self.gap.observe(&body);
         } else if self.index >= self.from && body.operation == STATE_OPERATION {
             self.known = core.load_state(&mut self.gathered, &body, record.detail);
+            self.gap = GapWatch::at(self.gathered.runs_ahead);
         }
         if self.index >= self.unleafed {
             self.to_adopt.push((self.index, record.body.to_vec()));

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use mio::event::Event;
@@ -17,8 +17,8 @@ use mio::{Events, Interest, Poll, Token};
 use protocol::admin::{AdminReply, SocketUse};
 use protocol::line::LineTooLong;
 use protocol::peer::Peer;
-use trading::Timestamp;
 
+use crate::clock::Clock;
 use crate::connection::{Connection, Door};
 use crate::core::{CallerToken, Core, Input, Output};
 use crate::journal_link::JournalLink;
@@ -76,6 +76,7 @@ pub(crate) struct Server {
     /// Bots turned away since start because too many connections were open.
     bots_refused: u64,
     core: Core,
+    clock: Clock,
     journal: Option<JournalLink>,
     journal_path: PathBuf,
     journal_due: Instant,
@@ -109,6 +110,7 @@ impl Server {
             next_connection: FIRST_CONNECTION,
             bots_refused: 0,
             core,
+            clock: Clock::start(),
             journal: None,
             journal_path,
             journal_due: Instant::now(),
@@ -151,7 +153,14 @@ impl Server {
     fn finish(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + Duration::from_secs(2);
         let mut events = Events::with_capacity(64);
-        while self.core.has_waiting() && self.journal.is_some() && Instant::now() < deadline {
+        let now = self.clock.now();
+        let says_so = self.core.note_stop(now, fresh_salt(), &mut self.out);
+        self.settle()?;
+        let is_done = |core: &Core| !core.has_waiting() && (!says_so || core.is_all_durable());
+        // Signatures that ran ahead are out already: their records are worth a wait for a journal that
+        // comes back. Replies that wait for the disk have not left, and need none.
+        while !is_done(&self.core) && (self.journal.is_some() || says_so) && Instant::now() < deadline {
+            self.reconnect_if_due()?;
             self.poll.poll(&mut events, Some(Duration::from_millis(20)))?;
             for event in events.iter().filter(|event| event.token() != LIFELINE) {
                 self.take(event)?;
@@ -265,7 +274,7 @@ impl Server {
 
     fn take_lines(&mut self, id: usize) -> io::Result<()> {
         let arrived = Instant::now();
-        let now = wall_clock();
+        let now = self.clock.now();
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
@@ -388,7 +397,8 @@ impl Server {
         let heard = if event.is_writable() { journal.flush(self.poll.registry(), JOURNAL) } else { Ok(()) };
         match heard.and_then(|()| journal.durable_below()) {
             Ok(Some(below)) => {
-                self.core.step(Input::Durable(below), wall_clock(), &mut self.out);
+                let now = self.clock.now();
+                self.core.step(Input::Durable(below), now, &mut self.out);
                 self.settle()
             }
             Ok(None) => Ok(()),
@@ -431,8 +441,13 @@ impl Server {
             )));
         }
         tracing::info!(durable, "the journal is back");
+        let torn_bytes = link.welcome().torn_bytes;
         self.attach(link)?;
-        self.core.step(Input::Durable(DurableBelow::acknowledged(durable)), wall_clock(), &mut self.out);
+        let now = self.clock.now();
+        self.core.step(Input::Durable(DurableBelow::acknowledged(durable)), now, &mut self.out);
+        if torn_bytes > 0 {
+            self.core.note_torn(torn_bytes, now, fresh_salt(), &mut self.out);
+        }
         self.settle()
     }
 
@@ -487,11 +502,6 @@ fn lifeline_ended() -> io::Result<bool> {
         Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-pub(crate) fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn fresh_salt() -> [u8; 16] {

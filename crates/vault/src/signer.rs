@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keys::{KeyDescription, KeyStage, RootSecret, SealedStore, VenueKey};
+use keys::{KeyDescription, KeyStage, RootSecret, SealedStore, Signature, VenueKey};
 use policy::{Approved, Policy};
 use protocol::sign::{ErrorCode, ErrorText, ReadyRequest};
 use sha2::{Digest as _, Sha256};
@@ -78,10 +78,11 @@ impl Signer {
     ) -> Result<(ReadyRequest, SignatureFacts), ErrorText> {
         let key = self.key_for(asked.venue, &asked.account)?;
         let input = venue::signing_input(&asked.unsigned, &key.api_key);
-        let signature = if asked.unsigned.takes_signature() { key.signing.sign(&input) } else { Vec::new() };
+        let signature =
+            if asked.unsigned.takes_signature() { key.signing.sign(&input) } else { Signature::EMPTY };
         let facts = SignatureFacts {
             signed_digest: Sha256::digest(&input).into(),
-            signature_digest: Sha256::digest(&signature).into(),
+            signature_digest: Sha256::digest(&*signature).into(),
             key_id: key.description.key_id.clone(),
         };
         let finished =

@@ -122,7 +122,7 @@ fn spelled_by_client(
     let signature = presented.signature.unwrap_or_default();
     let verifies = |unsigned: &venue::Unsigned| {
         !unsigned.takes_signature()
-            || key.sign(&venue::signing_input(unsigned, &presented.api_key)) == signature
+            || *key.sign(&venue::signing_input(unsigned, &presented.api_key)) == *signature
     };
     for spelling in unsigned.spellings() {
         let candidate = unsigned.clone().spelled(spelling);

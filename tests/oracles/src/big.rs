@@ -4,6 +4,7 @@
 //! orders that are filled at once, a denial in ten. Their times are spread so that the counters see
 //! days go by; their leaves are signed by keys that the log's key vouches for.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use policy::{OrderName, Recorded, State, VenueEvent};
-use trading::{Amount, Intent, Order, OrderType, Side, TimeInForce, Timestamp, Venue};
+use trading::{Amount, Intent, Order, OrderType, Side, TimeInForce, Timestamp, TradingState, Venue};
 use transparency::{Body, Denial, Epoch, Hash, Leaf, Outcome, Statement, sha256};
-use vault::Detail;
+use vault::{Detail, counters};
 
 /// Records in one write and sync.
 const BATCH: u64 = 4096;
@@ -43,10 +44,13 @@ struct Writer {
     policy_hash: Hash,
     /// The last order's number, to be reported as closed in the next record.
     open: Option<u64>,
+    /// From this record on the counters are to be written down.
+    counters_due: u64,
 }
 
-/// Appends to the log in `dir` until it holds `size` records; the log's key is `key`.
-pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<()> {
+/// Appends to the log in `dir` until it holds `size` records; the log's key is `key`. Returns what the
+/// journal took for each of the last records, its sync apart, in microseconds.
+pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<f64> {
     let (_lock, mut log, recovered) = journal::open_dir(dir, key)?;
     ensure!(recovered.records == recovered.leaves, "the log has records without a leaf");
     let storage = journal::storage::Disk;
@@ -59,6 +63,7 @@ pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<()> {
         policy_hash: writer.policy_hash,
     });
     writer.open_epoch(&mut log, statement)?;
+    let mut last = 0.0;
     while writer.next < size {
         let from = writer.next;
         let to = ((from / REPORT_EVERY + 1) * REPORT_EVERY).min(size);
@@ -67,9 +72,10 @@ pub(crate) fn grow(dir: &Path, key: &Path, size: u64) -> Result<()> {
             "{to} records: append {:.2} µs each, sync {:.1} ms a batch, checkpoint {:.1} ms",
             stretch.append_us, stretch.sync_ms, stretch.checkpoint_ms
         );
+        last = stretch.append_us;
     }
     log.checkpoint()?;
-    Ok(())
+    Ok(last)
 }
 
 impl Writer {
@@ -87,6 +93,7 @@ impl Writer {
             state: State::new("main".parse()?),
             policy_hash: sha256(b"the policy of a generated log"),
             open: None,
+            counters_due: (log.next_sequence() / counters::BLOCK + 1) * counters::BLOCK,
         })
     }
 
@@ -100,7 +107,8 @@ impl Writer {
             adopted: None,
             statement,
         };
-        let (body, detail) = self.body("vault", None, Epoch::OPERATION, Outcome::Event, epoch.encode())?;
+        let (body, detail) =
+            self.body("vault", None, Epoch::OPERATION, Outcome::Event, epoch.encode(), [0; 32])?;
         let sequence = self.next - 1;
         log.append_body(sequence, &body, &detail)?;
         log.append_leaf(sequence, &self.leaf(&body).to_bytes())?;
@@ -115,8 +123,10 @@ impl Writer {
         let (mut batches, mut checkpoints) = (0_u64, 0_u64);
         while self.next < to {
             let first = self.next;
-            let records: Vec<_> =
-                (first..to.min(first + BATCH)).map(|_| self.order()).collect::<Result<_>>()?;
+            let mut records = self.counters()?;
+            while self.next < to.min(first + BATCH) {
+                records.push(self.order()?);
+            }
             let leaves = self.leaves(&records);
             let began = Instant::now();
             for (sequence, ((body, detail), leaf)) in (first..).zip(records.iter().zip(&leaves)) {
@@ -161,6 +171,18 @@ impl Writer {
             Ok::<_, Infallible>(self.key.sign(message).as_ref().try_into().expect("64 bytes"))
         });
         leaf
+    }
+
+    /// The records of the counters, where the vault would write them.
+    fn counters(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        if self.next < self.counters_due {
+            return Ok(Vec::new());
+        }
+        self.counters_due = (self.next / counters::BLOCK + 1) * counters::BLOCK;
+        let states = BTreeMap::from([(self.state.account().clone(), self.state.clone())]);
+        let (details, digest) = counters::details(&states, TradingState::Active, false);
+        let event = |detail| self.body("vault", None, counters::OPERATION, Outcome::Event, detail, digest);
+        details.into_iter().map(event).collect()
     }
 
     /// The next order's record.
@@ -212,7 +234,7 @@ impl Writer {
             Outcome::Approved
         };
         let detail = serde_json::to_vec(&detail)?;
-        self.body("grid", Some("main"), "place", outcome, detail)
+        self.body("grid", Some("main"), "place", outcome, detail, self.state.digest())
     }
 
     /// The next record's body, and its detail.
@@ -223,6 +245,7 @@ impl Writer {
         operation: &str,
         outcome: Outcome,
         detail: Vec<u8>,
+        state_digest: Hash,
     ) -> Result<(Vec<u8>, Vec<u8>)> {
         let signed = matches!(outcome, Outcome::Approved);
         let digest = |what: &str| signed.then(|| sha256(format!("{what} {}", self.next).as_bytes()));
@@ -238,7 +261,7 @@ impl Writer {
             detail_digest: sha256(&detail),
             outcome,
             policy_hash: self.policy_hash,
-            state_digest: if account.is_some() { self.state.digest() } else { [0; 32] },
+            state_digest,
             signed_digest: digest("signed"),
             signature_digest: digest("signature"),
             key_id: signed.then(|| "bybit-main-1".to_owned()),

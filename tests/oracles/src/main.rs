@@ -6,6 +6,7 @@ mod bundles;
 mod judges;
 mod kinds;
 mod made;
+mod measure;
 mod run;
 mod segments;
 
@@ -30,12 +31,18 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["grow", dir, key, size] => {
             let size = size.parse().context("SIZE is a number of records")?;
-            big::grow(Path::new(dir), Path::new(key), size)
+            big::grow(Path::new(dir), Path::new(key), size).map(drop)
+        }
+        ["measure", data, seawall, records] => {
+            let records = records.parse().context("RECORDS is a number")?;
+            measure::run(Path::new(data), Path::new(seawall), records)
         }
         ["judge", folder, seawall, go, sigsum] => {
             let programs = run::Programs { seawall: seawall.into(), go: go.into(), sigsum: sigsum.into() };
             run::run(programs, Path::new(folder))
         }
-        _ => bail!("usage: oracles grow DIR KEY SIZE | judge FOLDER SEAWALL GO-JUDGE SIGSUM-VERIFY"),
+        _ => bail!(
+            "usage: oracles grow DIR KEY SIZE | measure DATA SEAWALL RECORDS | judge FOLDER SEAWALL GO-JUDGE SIGSUM-VERIFY"
+        ),
     }
 }

@@ -1,203 +1,15 @@
-//! A disk that forgets, tears and fails: the log is cut off at every single operation, and what
-//! was acknowledged must be there afterwards, whatever became of what was not synced.
+//! A disk that forgets, tears and fails, seen from outside. The full search with its deliberate
+//! faults is in `src/crash`.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
-use journal::storage::{Storage, StoredFile};
+use journal::storage::Storage;
 use journal::{Folder, JournalError, Log};
 use transparency::{Options, verify};
 
+use crate::disk::{Fate, Fault, Memory};
 use crate::support::{Vault, open_on};
-
-type Content = Arc<Mutex<Node>>;
-
-/// A file: what a crash leaves for sure, and what was written since.
-#[derive(Default)]
-struct Node {
-    durable: Vec<u8>,
-    current: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
-}
-
-#[derive(Default)]
-struct Inner {
-    /// Names as the running process sees them, and as a crash leaves them.
-    names: BTreeMap<PathBuf, Content>,
-    durable_names: BTreeMap<PathBuf, Content>,
-    operations: u64,
-    fails_at: Option<u64>,
-}
-
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Inner>>);
-
-/// What becomes of writes that were not synced.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Lost,
-    Kept,
-    /// Every other one is kept.
-    Reordered,
-    /// All are kept but the last, of which half is.
-    Torn,
-}
-
-fn apply(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
-    if content.len() < offset + bytes.len() {
-        content.resize(offset + bytes.len(), 0);
-    }
-    content[offset..offset + bytes.len()].copy_from_slice(bytes);
-}
-
-impl Memory {
-    /// Counts an operation that changes something; fails it and all after it when the time has come.
-    fn step(&self) -> io::Result<()> {
-        let mut inner = self.0.lock().expect("lock");
-        if inner.fails_at.is_some_and(|at| inner.operations >= at) {
-            return Err(io::Error::other("injected"));
-        }
-        inner.operations += 1;
-        Ok(())
-    }
-
-    fn operations(&self) -> u64 {
-        self.0.lock().expect("lock").operations
-    }
-
-    fn fail_at(&self, at: Option<u64>) {
-        self.0.lock().expect("lock").fails_at = at;
-    }
-
-    /// The disk after a power cut.
-    fn after_crash(&self, fate: Fate) -> Self {
-        let inner = self.0.lock().expect("lock");
-        let after = Self::default();
-        for (path, node) in &inner.durable_names {
-            let node = node.lock().expect("lock");
-            let mut content = node.durable.clone();
-            let last = node.unsynced.len().saturating_sub(1);
-            for (number, (offset, bytes)) in node.unsynced.iter().enumerate() {
-                match fate {
-                    Fate::Lost => {}
-                    Fate::Reordered if number % 2 == 0 => {}
-                    Fate::Torn if number == last => apply(&mut content, *offset, &bytes[..bytes.len() / 2]),
-                    Fate::Kept | Fate::Reordered | Fate::Torn => apply(&mut content, *offset, bytes),
-                }
-            }
-            let node = Node { durable: content.clone(), current: content, unsynced: Vec::new() };
-            let node = Arc::new(Mutex::new(node));
-            let mut inner = after.0.lock().expect("lock");
-            inner.names.insert(path.clone(), Arc::clone(&node));
-            inner.durable_names.insert(path.clone(), node);
-        }
-        after
-    }
-}
-
-impl Storage for Memory {
-    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let inner = self.0.lock().expect("lock");
-        let inside = inner.names.keys().filter(|path| path.parent() == Some(folder));
-        Ok(inside.map(|path| path.file_name().expect("name").to_string_lossy().into_owned()).collect())
-    }
-
-    fn create_folder(&self, _: &Path) -> io::Result<()> {
-        self.step()
-    }
-
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.step()?;
-        let inner = &mut *self.0.lock().expect("lock");
-        inner.durable_names.retain(|path, _| path.parent() != Some(folder));
-        let inside = inner.names.iter().filter(|(path, _)| path.parent() == Some(folder));
-        inner.durable_names.extend(inside.map(|(path, node)| (path.clone(), Arc::clone(node))));
-        Ok(())
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
-        let inner = self.0.lock().expect("lock");
-        let node = inner.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(Open { disk: self.clone(), node: Arc::clone(node) }))
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Box<dyn StoredFile>> {
-        self.step()?;
-        let node = Content::default();
-        let mut inner = self.0.lock().expect("lock");
-        if inner.names.insert(path.to_owned(), Arc::clone(&node)).is_some() {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        Ok(Box::new(Open { disk: self.clone(), node }))
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let inner = self.0.lock().expect("lock");
-        Ok(inner.names.get(path).map(|node| node.lock().expect("lock").current.clone()))
-    }
-
-    fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        self.step()?;
-        let node = Arc::new(Mutex::new(Node {
-            current: content.to_vec(),
-            durable: content.to_vec(),
-            unsynced: Vec::new(),
-        }));
-        self.0.lock().expect("lock").names.insert(path.to_owned(), node);
-        Ok(())
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step()?;
-        let mut inner = self.0.lock().expect("lock");
-        let node = inner.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        inner.names.insert(to.to_owned(), node);
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step()?;
-        self.0.lock().expect("lock").names.remove(path);
-        Ok(())
-    }
-}
-
-struct Open {
-    disk: Memory,
-    node: Content,
-}
-
-impl StoredFile for Open {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.node.lock().expect("lock").current.len() as u64)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let node = self.node.lock().expect("lock");
-        let rest = node.current.get(offset as usize..).unwrap_or_default();
-        let read = rest.len().min(buffer.len());
-        buffer[..read].copy_from_slice(&rest[..read]);
-        Ok(read)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.step()?;
-        let mut node = self.node.lock().expect("lock");
-        apply(&mut node.current, offset as usize, bytes);
-        node.unsynced.push((offset as usize, bytes.to_vec()));
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.disk.step()?;
-        let node = &mut *self.node.lock().expect("lock");
-        node.durable.clone_from(&node.current);
-        node.unsynced.clear();
-        Ok(())
-    }
-}
 
 /// What the outside was told.
 #[derive(Default)]
@@ -255,19 +67,16 @@ fn nothing_acknowledged_is_lost_wherever_the_power_fails() {
     work(&whole, &mut Told::default()).expect("an undisturbed run");
     let operations = whole.operations();
     assert!(operations > 150, "{operations} operations");
-    let names = whole.0.lock().expect("lock");
-    let segments = names.names.keys().filter(|path| path.extension().is_some_and(|end| end == "seg"));
+    let segments = whole.names().into_iter().filter(|path| path.extension().is_some_and(|end| end == "seg"));
     assert!(segments.count() > 2, "the work spans segments");
-    drop(names);
     // Every third cut keeps the test short; the offset varies with the fate, so all are met.
-    for (number, fate) in [Fate::Lost, Fate::Kept, Fate::Reordered, Fate::Torn].into_iter().enumerate() {
+    for (number, fate) in [Fate::Lost, Fate::Kept, Fate::Drawn(1), Fate::Drawn(3)].into_iter().enumerate() {
         for cut in (0..operations).skip(number % 3).step_by(3) {
-            let disk = Memory::default();
-            disk.fail_at(Some(cut));
+            let disk = Memory::failing(cut, Fault::PowerCut);
             let mut told = Told::default();
             assert!(work(&disk, &mut told).is_err());
             let point = format!("cut at {cut}, {fate:?}");
-            let after = disk.after_crash(fate);
+            let after = disk.after_power_cut(fate);
             judge(&after, &told, &point);
         }
     }
@@ -278,22 +87,25 @@ fn a_crash_while_mending_a_crash_loses_nothing() {
     let whole = Memory::default();
     work(&whole, &mut Told::default()).expect("an undisturbed run");
     for cut in (0..whole.operations()).rev().step_by(29) {
-        let disk = Memory::default();
-        disk.fail_at(Some(cut));
+        let disk = Memory::failing(cut, Fault::PowerCut);
         let mut told = Told::default();
         let _ = work(&disk, &mut told);
-        let torn = disk.after_crash(Fate::Torn);
+        let torn = disk.after_power_cut(Fate::Drawn(cut));
         let storage: Arc<dyn Storage> = Arc::new(torn.clone());
         let opened = open_on(storage, Path::new(DIR), SEGMENT);
         opened.unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
         let steps = torn.operations();
         for second in 0..steps {
-            let again = disk.after_crash(Fate::Torn);
-            again.fail_at(Some(second));
+            let again = disk.after_power_cut(Fate::Drawn(cut));
+            again.set_fault(Some((second, Fault::PowerCut)));
             let storage: Arc<dyn Storage> = Arc::new(again.clone());
             let _ = open_on(storage, Path::new(DIR), SEGMENT);
-            for fate in [Fate::Lost, Fate::Reordered] {
-                judge(&again.after_crash(fate), &told, &format!("cut at {cut}, then at {second}, {fate:?}"));
+            for fate in [Fate::Lost, Fate::Drawn(second)] {
+                judge(
+                    &again.after_power_cut(fate),
+                    &told,
+                    &format!("cut at {cut}, then at {second}, {fate:?}"),
+                );
             }
         }
     }
@@ -308,9 +120,9 @@ fn after_a_failed_write_the_log_takes_nothing_more() {
     vault.begin(&mut log).expect("epoch");
     log.sync().expect("sync");
     vault.place(&mut log).expect("append");
-    disk.fail_at(Some(disk.operations() + 1));
-    assert!(matches!(log.sync(), Err(JournalError::Stopped(_))));
-    disk.fail_at(None);
+    disk.set_fault(Some((disk.operations() + 1, Fault::Failed)));
+    let stopped = log.sync().expect_err("the sync fails").to_string();
+    assert!(stopped.contains("check the disk") && stopped.contains("start again"), "{stopped}");
     let operations = disk.operations();
     assert!(matches!(log.sync(), Err(JournalError::Stopped(_))), "never tried again");
     assert!(matches!(vault.place(&mut log), Err(JournalError::Stopped(_))));
@@ -346,7 +158,7 @@ fn a_tail_torn_at_any_byte_is_moved_aside() {
     let whole = used(&bytes);
     assert!(whole - before > 500);
     for cut in before..whole {
-        let after = disk.after_crash(Fate::Kept);
+        let after = disk.after_power_cut(Fate::Kept);
         let mut torn = bytes.clone();
         torn[cut..whole].fill(0);
         after.write(&segment, &torn).expect("write");

@@ -159,12 +159,17 @@ pub(crate) fn open_on(
     dir: &Path,
     segment: u64,
 ) -> Result<(Log, Recovered), JournalError> {
-    storage.create_folder(dir).map_err(|error| JournalError::Refused(error.to_string()))?;
+    let failed = |source| JournalError::Io { action: "prepare", path: dir.to_owned(), source };
+    storage.create_folder(dir).map_err(failed)?;
     let line = format!("{}\n", signer().public());
     let path = dir.join("log.pub");
     if storage.read(&path).ok().flatten().is_none() {
-        let written = storage.write(&path, line.as_bytes()).and_then(|()| storage.sync_folder(dir));
-        written.map_err(|error| JournalError::Refused(error.to_string()))?;
+        let temporary = dir.join("log.tmp");
+        let written = storage
+            .write(&temporary, line.as_bytes())
+            .and_then(|()| storage.rename(&temporary, &path))
+            .and_then(|()| storage.sync_folder(dir));
+        written.map_err(failed)?;
     }
     Log::open_with(storage, dir, signer(), 1_700_000_000_000, segment)
 }

@@ -9,6 +9,7 @@ mod exposure;
 mod fail_open;
 mod file;
 mod properties;
+mod reference;
 mod restore;
 mod support;
 mod throttles;

@@ -98,7 +98,7 @@ fn sign(plan: Plan, keys: &Keys, algorithm: Algorithm) -> anyhow::Result<[Summar
     let (own, bare) = (keys.signing(algorithm)?, keys.bare(algorithm)?);
     let mut room = [0; RSA_BYTES];
     let length = bare.sign(&MESSAGE, &mut room);
-    anyhow::ensure!(own.sign(&MESSAGE) == room[..length], "two ways of {algorithm} differ");
+    anyhow::ensure!(*own.sign(&MESSAGE) == room[..length], "two ways of {algorithm} differ");
     // HMAC is timed in batches, because one is near the clock's own cost; RSA needs no more of itself.
     let (batch, share) = match algorithm {
         Algorithm::Hmac => (64, 1),

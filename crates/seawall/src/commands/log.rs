@@ -69,6 +69,9 @@ pub enum Command {
     },
     /// Rebuild tiles, checkpoint and index from the segments. `seawall up` must not run.
     Rebuild,
+    /// Move aside what of the log's folder can be made again from its segments, make it again, and say
+    /// what was wrong. Deletes nothing; changes nothing if the segments are hurt. `seawall up` must not run.
+    Repair,
 }
 
 /// Which records.
@@ -104,6 +107,7 @@ pub fn run(layout: &Layout, command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::VerifyProof { file, key } => verify_proof(&file, key.as_deref()),
         Command::Rebuild => rebuild(layout),
+        Command::Repair => repair(layout),
     }
 }
 
@@ -223,14 +227,7 @@ pub fn latest_orders(log: &Path, count: usize) -> anyhow::Result<Vec<OrderLine>>
 
 /// Records in the log's files.
 pub fn size(log: &Path) -> anyhow::Result<u64> {
-    let folder = Folder::open_read_only(log)?;
-    let indexed = Index::open_read_only(&log.join("index.sqlite")).and_then(|index| index.next_sequence());
-    let mut size = indexed.unwrap_or(0);
-    for record in folder.records_from(size)? {
-        record?;
-        size += 1;
-    }
-    Ok(size)
+    Ok(Folder::open_read_only(log)?.size()?)
 }
 
 /// Decisions in a range of the log.
@@ -391,6 +388,46 @@ fn rebuild(layout: &Layout) -> anyhow::Result<ExitCode> {
     say(format!("rebuilt tiles, checkpoint and index of {} records", recovered.records));
     Ok(ExitCode::SUCCESS)
 }
+
+fn repair(layout: &Layout) -> anyhow::Result<ExitCode> {
+    let log = layout.log();
+    let before = Folder::open_read_only(&log).map(|folder| {
+        transparency::verify(&folder, &options(None, None)).fault.map(|fault| fault.to_string())
+    });
+    match before {
+        Ok(None) => say("before: the log verifies"),
+        Ok(Some(fault)) => say(format!("before: {fault}")),
+        Err(error) => say(format!("before: {error}")),
+    }
+    let repaired =
+        journal::repair_dir(&log, &layout.log_key(), crate::installation::now()).map_err(|error| {
+            let hurt = matches!(error, journal::JournalError::Damaged { .. });
+            let error = anyhow::Error::new(error);
+            if hurt { error.context(SEGMENTS_ARE_HURT) } else { error }
+        })?;
+    if let Some(torn) = &repaired.recovered.torn {
+        say(format!(
+            "cut off {} bytes of a torn write, never acknowledged; kept as {}, recorded at the next start",
+            torn.bytes,
+            torn.moved_to.display()
+        ));
+    }
+    say(format!("moved to {}:", repaired.aside.display()));
+    for name in &repaired.moved {
+        say(format!("  {}", name.display()));
+    }
+    say(format!(
+        "made again from {} records; README.txt there says what to do with the rest",
+        repaired.recovered.records
+    ));
+    verify(&log, None, None, false)
+}
+
+/// What to do when records themselves are gone.
+const SEGMENTS_ARE_HURT: &str = "the records themselves are hurt, and nothing was changed: acknowledged records \
+    cannot be made again from anything here. Copy the whole folder, look at the disk (kernel log, SMART), then \
+    restore the log from its last backup. Do not begin a new log under the same key: the vault would forget what \
+    was spent, and witnesses would see two histories";
 
 fn parse_key(text: &str) -> anyhow::Result<LogKey> {
     text.trim().parse().map_err(|error| anyhow::anyhow!("--key: {error}"))

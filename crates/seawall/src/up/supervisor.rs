@@ -19,8 +19,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A process that lived this long starts again with the shortest pause.
 const SETTLED: Duration = Duration::from_secs(30);
-/// How long a process may take to say that it is ready.
-const READY_LIMIT: Duration = Duration::from_secs(30);
+/// How long a process may take to say that it is ready. A vault whose log holds no record of the
+/// counters reads all of it first: minutes for tens of millions of records.
+const READY_LIMIT: Duration = Duration::from_secs(900);
 /// How long a process may take to stop after it was asked.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How often a process that ends while it starts for the first time is started again: what it

@@ -21,7 +21,8 @@ const WAYS_OUT: &[&str] = &[
 ];
 
 /// The paper venue alone names them: it stands for venues that have them, refuses them and counts
-/// the attempts. Whatever decides, signs or sends has no word for them; tests may try them.
+/// the attempts. Whatever decides, signs or sends has no word for them; one list
+/// names what is refused on purpose; tests may try them.
 #[test]
 fn no_crate_but_the_paper_venue_names_a_way_out() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate lies in a folder");
@@ -32,6 +33,10 @@ fn no_crate_but_the_paper_venue_names_a_way_out() {
         }
         visit(&entry.path().join("src"), &mut |path, text| {
             read += 1;
+            // The list of what is refused on purpose: nothing can be made of it.
+            if path.ends_with("venue/src/withheld.rs") {
+                return;
+            }
             for way in WAYS_OUT {
                 assert!(!text.contains(way), "{} names {way}", path.display());
             }

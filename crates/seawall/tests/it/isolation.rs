@@ -93,9 +93,15 @@ fn a_bot_in_bad_company_is_still_served() {
     }
     let socket = installation.path("run/sign.sock");
     let alone = measured(&socket);
+    let vault = up.processes()["vault"];
     let stop = Arc::new(AtomicBool::new(false));
     let bad = [flood, stall, lie_and_die].map(|act| misbehave(&socket, &stop, act));
-    let among = measured(&socket);
+    let among = std::panic::catch_unwind(|| measured(&socket));
+    for f in ["vault", "journal"] {
+        eprintln!("LOG {f}: {}", installation.text(&format!("process-logs/{f}.log")));
+    }
+    eprintln!("LOG up: {} vault {vault}", installation.text("up.err"));
+    let among = among.unwrap();
     stop.store(true, Ordering::Relaxed);
     let counts = bad.map(|(thread, count)| {
         thread.join().expect("it ends");

@@ -119,3 +119,91 @@ fn a_flipped_bit_is_found_at_its_record() {
         assert_eq!(verdict["records"], index, "those before it are right");
     }
 }
+
+#[test]
+fn repair_moves_aside_and_makes_again_what_the_segments_give() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    bot.trades();
+    let said = installation.fails(&["log", "repair"]);
+    assert!(said.contains("in use"), "{said}");
+    up.end(Signal::TERM);
+    let records = installation.verify()["records"].clone();
+    let checkpoint = installation.text("log/checkpoint");
+    // A tile and the checkpoint are hurt, and a crash left something unfinished.
+    let tile = files(&installation.path("log/tile")).into_iter().next().expect("a tile");
+    std::fs::write(&tile, b"hurt").expect("writable");
+    std::fs::write(installation.path("log/checkpoint"), b"hurt").expect("writable");
+    std::fs::write(installation.path("log/segments/torn.tmp"), b"half").expect("writable");
+    installation.fails(&["log", "verify"]);
+    let said = installation.ok(&["log", "repair"]);
+    assert!(said.contains("before: ") && said.contains("verified"), "{said}");
+    assert_eq!(installation.verify()["records"], records);
+    assert_eq!(installation.text("log/checkpoint"), checkpoint, "the same tree gives the same checkpoint");
+    let aside: Vec<_> = std::fs::read_dir(installation.path("log"))
+        .expect("a folder")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("aside-")))
+        .collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    assert_eq!(std::fs::read(aside[0].join("checkpoint")).expect("kept"), b"hurt");
+    assert_eq!(std::fs::read(aside[0].join("segments/torn.tmp")).expect("kept"), b"half");
+    let hurt = aside[0].join("tile").join(tile.strip_prefix(installation.path("log/tile")).expect("below"));
+    assert_eq!(std::fs::read(hurt).expect("kept"), b"hurt");
+    assert!(aside[0].join("README.txt").exists());
+    assert_eq!(installation.up(&["--no-demo"]).end(Signal::TERM)["verified"], true);
+}
+
+#[test]
+fn repair_changes_nothing_where_records_are_hurt() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    let mut bot = Bot::add(&installation, "mine");
+    bot.trades();
+    up.end(Signal::TERM);
+    let segment = files(&installation.path("log/segments")).into_iter().next().expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("readable");
+    bytes[700] ^= 1;
+    std::fs::write(&segment, &bytes).expect("writable");
+    let content = || {
+        let all = files(&installation.path("log")).into_iter();
+        all.filter(|path| !path.ends_with("LOCK"))
+            .map(|path| (std::fs::read(&path).expect("readable"), path))
+            .collect::<Vec<_>>()
+    };
+    let before = content();
+    let said = installation.fails(&["log", "repair"]);
+    assert!(said.contains("nothing was changed") && said.contains("backup"), "{said}");
+    assert_eq!(content(), before);
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_kept_and_recorded_once() {
+    use std::os::unix::fs::FileExt as _;
+    let installation = Installation::new();
+    installation.up(&["--no-demo"]).end(Signal::TERM);
+    let size = installation.verify()["records"].as_u64().expect("a number");
+    let segment = installation.path("log/segments/00000000000000000000.seg");
+    let content = std::fs::read(&segment).expect("readable");
+    let end = content.iter().rposition(|byte| *byte != 0).expect("a header") as u64 + 1;
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).expect("a segment");
+    file.write_all_at(&[0xa5; 100], end).expect("writable");
+    for _ in 0..3 {
+        installation.up(&["--no-demo"]).end(Signal::TERM);
+    }
+    let last = installation.verify()["records"].as_u64().expect("a number");
+    let of_torn =
+        |index: &u64| installation.json(&["log", "show", &index.to_string()])["operation"] == "torn_tail";
+    let found: Vec<u64> = (size..last).filter(of_torn).collect();
+    assert_eq!(found, [size + 1], "once, behind the record that opens the next epoch");
+    let shown = installation.json(&["log", "show", &found[0].to_string()]);
+    assert!(shown["detail"]["text"].as_str().expect("text").starts_with("100 bytes"), "{shown}");
+    let kept = files(&installation.path("log/segments")).into_iter().filter(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(&format!("recorded-{}-torn-", found[0])))
+    });
+    let kept: Vec<_> = kept.collect();
+    assert_eq!(std::fs::read(&kept[0]).expect("kept"), vec![0xa5; 100]);
+}

@@ -2,6 +2,7 @@
 
 mod absences;
 mod bench;
+mod crash;
 mod doctor;
 mod documents;
 mod explain;

@@ -3,8 +3,8 @@
 //!
 //! A record of its own like any other: chained, hashed, its leaf signed, under the checkpoint. Its
 //! detail holds the counters as they stand after every record before it. In each block of
-//! [`Core::STATE_EVERY`] records there is one, unless the block is older than this rule; a vault that
-//! finds none counts from the first record on. See `docs/decisions/0008-state-in-the-log.md`.
+//! [`BLOCK`] records there is one, unless the block is older than this rule; a vault that
+//! finds none counts from the first record on. See `docs/decisions/0009-state-in-the-log.md`.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,14 @@ use sha2::{Digest as _, Sha256};
 use trading::{AccountName, TradingState};
 use transparency::Body;
 
-use super::{Core, Output};
+use super::{Core, Durability, Output};
 use crate::recorder::{Heading, Salt, derived_salt};
 use crate::ticket::Verdict;
 
 /// Operation of the records that hold the counters.
-pub(crate) const OPERATION: &str = "state";
+pub const OPERATION: &str = "state";
+/// Records in a block; in each the counters are written down once.
+pub const BLOCK: u64 = 65_536;
 /// Bytes of the counters' text in one record: escaped they are at most twice as long, and that fits a
 /// detail.
 const PART: usize = 48 * 1024;
@@ -32,6 +34,8 @@ const MAX_PARTS: usize = 65_536;
 struct Counters {
     everywhere: TradingState,
     accounts: Vec<State>,
+    /// Whether signatures may leave before their records are durable.
+    runs_ahead: bool,
 }
 
 /// One record's share of the counters' text.
@@ -51,11 +55,13 @@ struct Part {
 pub(crate) struct Gathered {
     text: String,
     next: usize,
+    /// What the counters that were taken said of it.
+    pub(crate) runs_ahead: bool,
 }
 
 impl Core {
     /// In each block of so many records the counters are written down once.
-    pub(crate) const STATE_EVERY: u64 = 65_536;
+    pub(crate) const STATE_EVERY: u64 = BLOCK;
 
     /// Writes the counters down if a block of records has passed since the last time.
     pub(super) fn write_down_state_if_due(&mut self, salt: Salt, out: &mut Vec<Output>) {
@@ -73,15 +79,9 @@ impl Core {
     /// Writes the counters down, behind everything that was heard.
     pub(crate) fn write_down_state(&mut self, salt: Salt, out: &mut Vec<Output>) {
         self.write_down_heard(salt, out);
-        let counters =
-            Counters { everywhere: self.everywhere, accounts: self.states.values().cloned().collect() };
-        let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
-        let pieces = pieces(&text);
-        let state_digest = digest(&self.states, self.everywhere);
-        for (part, state) in pieces.iter().enumerate() {
-            let detail =
-                Part { kind: OPERATION.to_owned(), part, parts: pieces.len(), state: (*state).to_owned() };
-            let detail = serde_json::to_vec(&detail).expect("text and numbers");
+        let runs_ahead = self.durability == Durability::Pipelined;
+        let (details, state_digest) = details(&self.states, self.everywhere, runs_ahead);
+        for detail in details {
             let heading = Heading {
                 time: self.context.now,
                 actor: "vault",
@@ -123,11 +123,31 @@ impl Core {
         if digest(&states, counters.everywhere) != body.state_digest {
             return false;
         }
+        gathered.runs_ahead = counters.runs_ahead;
         (self.states, self.everywhere) = (states, counters.everywhere);
         self.context.now = self.context.now.max(body.time);
         self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
         true
     }
+}
+
+/// The details of the records that hold these counters, in order, and the state digest of their
+/// bodies. `runs_ahead` says whether signatures may leave before their records are durable.
+#[must_use]
+pub fn details(
+    states: &BTreeMap<AccountName, State>,
+    everywhere: TradingState,
+    runs_ahead: bool,
+) -> (Vec<Vec<u8>>, [u8; 32]) {
+    let counters = Counters { everywhere, accounts: states.values().cloned().collect(), runs_ahead };
+    let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
+    let pieces = pieces(&text);
+    let parts = pieces.len();
+    let details = pieces.into_iter().enumerate().map(|(part, state)| {
+        let part = Part { kind: OPERATION.to_owned(), part, parts, state: state.to_owned() };
+        serde_json::to_vec(&part).expect("text and numbers")
+    });
+    (details.collect(), digest(states, everywhere))
 }
 
 /// Binds every account's digest and the state of those that have none.

@@ -1,6 +1,9 @@
 //! The state machine alone: no socket, no disk, no clock.
 
+pub(super) mod crash;
 mod decisions;
+#[path = "../../../journal/tests/it/disk.rs"]
+mod disk;
 mod durability;
 mod operators;
 mod replay;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::MAX_WAITING;
+use crate::core::epoch::GapWatch;
 
 fn indices(replies: &[Value]) -> Vec<Option<u64>> {
     replies.iter().map(|reply| reply["record"]["index"].as_u64()).collect()
@@ -161,4 +162,115 @@ fn the_chain_of_bodies_is_known_at_every_kept_record() {
     }
     assert_eq!(bench.core.recorder().digest_before(0), Some([0; 32]));
     assert_eq!(bench.core.recorder().digest_before(4), None);
+}
+
+#[test]
+fn nothing_runs_ahead_before_the_disk_has_the_word_that_it_may() {
+    let mut bench = Bench::with(Durability::Pipelined, &[]);
+    let epoch = epoch_detail();
+    bench.core.begin_epoch(&epoch, &GapWatch::default(), 0, Timestamp::from_ms(NOW), [1; 16]);
+    let said = operations(&mut bench);
+    assert_eq!(said, ["epoch", "pipelined"]);
+    bench.log.resize(2, (Vec::new(), Vec::new()));
+    bench.bot(1, &small());
+    assert!(bench.take().is_empty(), "the log does not say yet that signatures run ahead");
+    bench.durable(1);
+    assert!(bench.take().is_empty());
+    bench.durable(2);
+    assert_eq!(bench.take().len(), 1);
+    bench.bot(1, &small());
+    assert_eq!(bench.take().len(), 1, "from here on they do");
+}
+
+#[test]
+fn a_possible_gap_and_a_torn_tail_are_records_of_the_next_epoch() {
+    let mut bench = Bench::with(Durability::Pipelined, &[]);
+    let mut gap = GapWatch::default();
+    let mut out = Vec::new();
+    bench.core.begin_epoch(&epoch_detail(), &gap, 0, Timestamp::from_ms(NOW), [1; 16]);
+    observe(&mut bench, &mut gap);
+    assert!(gap.is_possible(), "it runs, and may die at any moment");
+    // The next one finds no word of an end in order.
+    let mut next = Bench::with(Durability::Pipelined, &[]);
+    next.core.begin_epoch(&epoch_detail(), &gap, 77, Timestamp::from_ms(NOW), [2; 16]);
+    assert_eq!(operations(&mut next), ["epoch", "possible_gap", "torn_tail", "pipelined"]);
+    let torn = next.core.recorder().unsynced().nth(2).map(|record| record.detail.clone());
+    assert!(String::from_utf8(torn.expect("a record")).expect("JSON").contains("77 bytes"));
+    // One that stops in order leaves none.
+    assert!(next.core.note_stop(Timestamp::from_ms(NOW), [3; 16], &mut out));
+    observe(&mut next, &mut gap);
+    assert!(!gap.is_possible());
+    let mut disk = Bench::new();
+    assert!(!disk.core.note_stop(Timestamp::from_ms(NOW), [3; 16], &mut out), "nothing ran ahead");
+    disk.core.begin_epoch(&epoch_detail(), &gap, 0, Timestamp::from_ms(NOW), [4; 16]);
+    assert_eq!(operations(&mut disk), ["epoch"]);
+}
+
+#[test]
+fn an_operators_word_does_not_close_a_gap() {
+    let mut bench = Bench::with(Durability::Pipelined, &[]);
+    let mut gap = GapWatch::default();
+    bench.core.begin_epoch(&epoch_detail(), &gap, 0, Timestamp::from_ms(NOW), [1; 16]);
+    observe(&mut bench, &mut gap);
+    let mut body =
+        Body::decode(&bench.core.recorder().unsynced().next().expect("a record").body).expect("body");
+    (body.actor, body.operation) = ("uid:1000".into(), "stopped".into());
+    gap.observe(&body);
+    assert!(gap.is_possible());
+}
+
+#[test]
+fn a_clock_that_jumps_neither_reopens_a_budget_nor_lets_more_run_ahead() {
+    let mut bench = Bench::with(
+        Durability::Pipelined,
+        &[("\"1000000\"\nnotional_rolling_24h = \"1000000\"", "\"130\"\nnotional_rolling_24h = \"130\"")],
+    );
+    let day = 24 * 60 * 60 * 1000;
+    // Two orders of 60 fit into 130; the third does not, wherever the clock is set back to.
+    assert_eq!(bench.ask(&small())["status"], "approved");
+    bench.now += 1;
+    assert_eq!(bench.ask(&small())["status"], "approved");
+    for back in [1, 60_000, day, NOW] {
+        bench.now = NOW - back;
+        assert_eq!(bench.ask(&small())["status"], "denied", "{back} ms back");
+        assert!(bench.last_body().time.as_ms() >= NOW, "no record is older than the one before");
+    }
+    // A day ahead is a day ahead; back again, what was spent there is spent.
+    bench.now = NOW + 2 * day;
+    assert_eq!(bench.ask(&small())["status"], "approved");
+    bench.now += 1;
+    assert_eq!(bench.ask(&small())["status"], "approved");
+    bench.now = NOW;
+    assert_eq!(bench.ask(&small())["status"], "denied");
+    bench.now = NOW + 2 * day;
+    assert_eq!(bench.ask(&small())["status"], "denied");
+    // A jump ahead closes the window until the disk has caught up.
+    bench.bot(1, &small());
+    assert_eq!(bench.take().len(), 1);
+    bench.now += day;
+    bench.bot(1, &small());
+    assert!(bench.take().is_empty());
+}
+
+fn epoch_detail() -> transparency::Epoch {
+    transparency::Epoch {
+        epoch: 1,
+        isolation: "software".into(),
+        public_key: [1; 32],
+        policy_hash: [2; 32],
+        previous_size: 0,
+        adopted: None,
+        statement: Vec::new(),
+    }
+}
+
+fn operations(bench: &mut Bench) -> Vec<String> {
+    let bodies = bench.core.recorder().unsynced().map(|record| Body::decode(&record.body).expect("a body"));
+    bodies.map(|body| body.operation).collect()
+}
+
+fn observe(bench: &mut Bench, gap: &mut GapWatch) {
+    for record in bench.core.recorder().unsynced() {
+        gap.observe(&Body::decode(&record.body).expect("a body"));
+    }
 }
