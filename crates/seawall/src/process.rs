@@ -54,6 +54,15 @@ pub struct JournalStartup {
     pub socket: PathBuf,
 }
 
+/// What the paper venue's process is told.
+#[derive(Serialize, Deserialize)]
+pub struct PaperStartup {
+    /// All but its accounts.
+    pub config: paper::Config,
+    /// The file with the keys it issued, which it alone reads.
+    pub accounts: PathBuf,
+}
+
 impl Drop for VaultStartup {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.root);
@@ -108,7 +117,8 @@ fn run_gateway() -> anyhow::Result<()> {
 }
 
 fn run_paper() -> anyhow::Result<()> {
-    let config: paper::Config = startup()?;
+    let PaperStartup { mut config, accounts } = startup()?;
+    config.accounts = crate::up::accounts::paper_accounts(&accounts)?;
     block_on(paper::run(config, |addresses| announce(&addresses), ended()))?;
     Ok(())
 }

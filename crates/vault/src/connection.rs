@@ -12,6 +12,14 @@ use crate::outgoing::Outgoing;
 /// Most bytes that may wait for a caller who does not read; more ends the connection.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
+/// Most lines of one caller in a turn: whoever sends many waits for whoever sends one. The gateway
+/// speaks for many bots, and holds each of them to a share of its own.
+const MAX_LINES: usize = 8;
+const MAX_LINES_OF_A_GATEWAY: usize = 64;
+/// Most lines of one caller whose replies are not out; more wait in the socket.
+const MAX_IN_FLIGHT: usize = 64;
+const MAX_IN_FLIGHT_OF_A_GATEWAY: usize = 1024;
+
 /// Most reads of what a caller has sent that is not heard any more.
 const MAX_THROWN_AWAY: usize = 16;
 
@@ -62,9 +70,18 @@ impl Connection {
         }
     }
 
-    /// Whether there is something to read, or something read and not taken.
-    pub(crate) const fn wants_a_turn(&self) -> bool {
-        self.readable || self.has_more
+    /// Whether there is something to read, or something read and not taken, and room for a reply.
+    pub(crate) fn wants_a_turn(&self) -> bool {
+        (self.readable || self.has_more) && self.share() > 0
+    }
+
+    /// How many lines may be taken in one turn now.
+    pub(crate) fn share(&self) -> usize {
+        let (lines, in_flight) = match self.door {
+            Door::Sign | Door::Admin => (MAX_LINES, MAX_IN_FLIGHT),
+            Door::Gateway => (MAX_LINES_OF_A_GATEWAY, MAX_IN_FLIGHT_OF_A_GATEWAY),
+        };
+        lines.min(in_flight.saturating_sub(self.in_flight))
     }
 
     /// Takes note of what the event loop tells.

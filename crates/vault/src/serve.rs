@@ -42,8 +42,8 @@ const fn most(door: Door) -> usize {
     }
 }
 
-/// Most lines of one connection in a turn: whoever sends many waits for whoever sends one.
-const MAX_LINES_IN_A_TURN: usize = 16;
+/// Most lines in a turn of the loop: replies leave between turns.
+const MAX_LINES_IN_A_TURN: usize = 256;
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Pause between attempts to reach the journal.
@@ -73,6 +73,8 @@ pub(crate) struct Server {
     listeners: [(Token, Door, UnixListener); 3],
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
+    /// Who was served last: the next turn begins behind it, so that nobody is always the last.
+    last_served: usize,
     /// Bots turned away since start because too many connections were open.
     bots_refused: u64,
     core: Core,
@@ -108,6 +110,7 @@ impl Server {
             ],
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
+            last_served: FIRST_CONNECTION,
             bots_refused: 0,
             core,
             clock: Clock::start(),
@@ -182,6 +185,11 @@ impl Server {
             token @ (SIGN | GATEWAY | ADMIN) => self.accept(token),
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
+                    if connection.door == Door::Sign && event.is_read_closed() && event.is_write_closed() {
+                        // Gone for good: what it asked for could not be told to anybody.
+                        self.drop_connection(id);
+                        return Ok(());
+                    }
                     connection.note(event.is_readable(), event.is_read_closed());
                     if event.is_writable() && connection.flush(self.poll.registry(), Token(id)).is_err() {
                         self.drop_connection(id);
@@ -208,16 +216,13 @@ impl Server {
                 tracing::warn!("refused a caller that the kernel does not name");
                 continue;
             };
-            let most = most(door);
-            if self.open(door) >= most {
+            if let Some(most) = self.lacks_a_place(door, peer.uid) {
                 self.bots_refused += u64::from(door == Door::Sign);
-                tracing::warn!(pid = peer.pid, ?door, "refused a caller: {most} connections are open");
-                continue;
-            }
-            if door == Door::Sign && self.open_of(peer.uid) >= MAX_BOTS_OF_A_USER {
-                self.bots_refused += 1;
-                let (uid, pid, most) = (peer.uid, peer.pid, MAX_BOTS_OF_A_USER);
-                tracing::warn!(uid, pid, "refused a caller: {most} connections of this user are open");
+                // A flood of callers must not become a flood of lines.
+                if door != Door::Sign || self.bots_refused.is_power_of_two() {
+                    let (uid, pid, refused) = (peer.uid, peer.pid, self.bots_refused);
+                    tracing::warn!(uid, pid, refused, ?door, "refused a caller: {most} connections are open");
+                }
                 continue;
             }
             if door != Door::Sign && peer.uid != Peer::own_uid() && peer.uid != 0 {
@@ -239,26 +244,42 @@ impl Server {
         self.connections.values().filter(|caller| caller.door == door).count()
     }
 
-    /// How many connections of a user came in by the sign socket.
-    fn open_of(&self, uid: u32) -> usize {
+    /// How many places there are where one more caller of `uid` finds none; `None` if it does.
+    fn lacks_a_place(&self, door: Door, uid: u32) -> Option<usize> {
         let own = |caller: &&Connection| caller.door == Door::Sign && caller.peer.uid == uid;
-        self.connections.values().filter(own).count()
+        if self.open(door) >= most(door) {
+            Some(most(door))
+        } else if door == Door::Sign && self.connections.values().filter(own).count() >= MAX_BOTS_OF_A_USER {
+            Some(MAX_BOTS_OF_A_USER)
+        } else {
+            None
+        }
     }
 
-    /// Gives each caller with something to say one read, then settles what follows from all.
+    /// Gives each caller with something to say a turn, operators first, then settles what follows
+    /// from all.
     fn serve_readable(&mut self) -> io::Result<()> {
-        let readable: Vec<usize> =
+        let mut waiting: Vec<usize> =
             self.connections.iter().filter(|(_, caller)| caller.wants_a_turn()).map(|(&id, _)| id).collect();
-        for id in readable {
+        let behind = waiting.partition_point(|id| *id <= self.last_served);
+        waiting.rotate_left(behind);
+        waiting.sort_by_key(|id| self.connections.get(id).is_none_or(|caller| caller.door != Door::Admin));
+        let mut left = MAX_LINES_IN_A_TURN;
+        for id in waiting {
+            if left == 0 {
+                break;
+            }
             let Some(connection) = self.connections.get(&id) else { continue };
             if !self.has_room(connection.door) {
                 continue;
             }
+            self.last_served = id;
             let Some(connection) = self.connections.get_mut(&id) else { continue };
             // What is left of the last turn goes first; only then is more read.
             let filled = connection.has_more || connection.fill(&mut self.chunk).is_ok();
-            if !filled || self.take_lines(id).is_err() {
-                self.drop_connection(id);
+            match if filled { self.take_lines(id, left) } else { Err(io::ErrorKind::BrokenPipe.into()) } {
+                Ok(taken) => left -= taken,
+                Err(_) => self.drop_connection(id),
             }
         }
         self.settle()
@@ -272,20 +293,24 @@ impl Server {
         }
     }
 
-    fn take_lines(&mut self, id: usize) -> io::Result<()> {
+    /// Takes lines of one connection, at most `most` and at most its share; how many it took.
+    fn take_lines(&mut self, id: usize, most: usize) -> io::Result<usize> {
         let arrived = Instant::now();
         let now = self.clock.now();
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(0) };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
         connection.has_more = false;
-        for taken in 0.. {
-            if taken == MAX_LINES_IN_A_TURN {
+        let most = most.min(connection.share());
+        let mut taken = 0;
+        loop {
+            if taken >= most {
                 connection.has_more = true;
                 break;
             }
+            taken += 1;
             let line = match connection.input.next_line() {
                 Ok(Some(line)) => line,
                 // A caller that says no more may have left out the last line feed.
@@ -316,7 +341,7 @@ impl Server {
                 self.asked_at.push_back((before, arrived));
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Carries out what the core said: records first, so that the journal syncs while the rest is

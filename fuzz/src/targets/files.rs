@@ -48,7 +48,7 @@ pub(crate) fn keys() -> Attacked {
         match SigningKey::parse(&SecretText::new(text.to_owned())) {
             Ok(key) => {
                 assert!(!key.sign(b"message").is_empty());
-                assert_eq!(key.sign(b"message"), key.sign(b"message"));
+                assert_eq!(key.sign(b"message")[..], key.sign(b"message")[..]);
                 shape(&format!("{:?}", key.algorithm()))
             }
             Err(error) => {
