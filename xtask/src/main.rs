@@ -5,6 +5,7 @@
 mod clients;
 mod crash;
 mod fuzz;
+mod hostile;
 mod oracles;
 mod process;
 mod promises;
@@ -33,6 +34,8 @@ usage: cargo xtask COMMAND
   oracles              programs of others judge a real log, and every kind of tampering with it
   fuzz [--seconds N | --executions N] [--seed N] [TARGET...]
                        hostile bytes at every parser of foreign bytes; a minute each if nothing is said
+  isolation            what a bot has to wait for in bad company, measured in release mode
+  secrets [ORDERS]     searches every process's memory for secrets after so many orders (10000)
   biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured";
 
 fn main() -> ExitCode {
@@ -62,6 +65,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
         ["oracles"] => oracles::run(&workspace).map(drop),
         ["fuzz", rest @ ..] => fuzz::run(&workspace, rest),
+        ["isolation"] => hostile::isolation(&workspace),
+        ["secrets"] => hostile::secrets(&workspace, "10000"),
+        ["secrets", orders] => hostile::secrets(&workspace, orders),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
         [] | ["help" | "--help" | "-h"] => {

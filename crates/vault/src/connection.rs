@@ -14,10 +14,10 @@ const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// Most lines of one caller in a turn: whoever sends many waits for whoever sends one. The gateway
 /// speaks for many bots, and holds each of them to a share of its own.
-const MAX_LINES: usize = 8;
+const MAX_LINES: usize = 4;
 const MAX_LINES_OF_A_GATEWAY: usize = 64;
 /// Most lines of one caller whose replies are not out; more wait in the socket.
-const MAX_IN_FLIGHT: usize = 64;
+const MAX_IN_FLIGHT: usize = 16;
 const MAX_IN_FLIGHT_OF_A_GATEWAY: usize = 1024;
 
 /// Most reads of what a caller has sent that is not heard any more.
