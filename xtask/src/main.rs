@@ -10,6 +10,7 @@ mod oracles;
 mod process;
 mod promises;
 mod setup;
+mod simulation;
 mod steps;
 mod tidy;
 mod workspace;
@@ -32,11 +33,13 @@ usage: cargo xtask COMMAND
                        full searches for a record that can be lost; all of them if none is named
   clients [-- ARGS]    real clients (Python) against a stack started here; ARGS go to pytest
   oracles              programs of others judge a real log, and every kind of tampering with it
+  biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured
   fuzz [--seconds N | --executions N] [--seed N] [TARGET...]
                        hostile bytes at every parser of foreign bytes; a minute each if nothing is said
   isolation            what a bot has to wait for in bad company, measured in release mode
   secrets [ORDERS]     searches every process's memory for secrets after so many orders (10000)
-  biglog N [DIR]       a log of N records: verification, proofs, appending and restart, measured";
+  sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
+                       --seed S [--trace] [--turns N] for one again";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,6 +73,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ["secrets", orders] => hostile::secrets(&workspace, orders),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
+        ["sim", rest @ ..] => simulation::run(&workspace, rest),
         [] | ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -28,23 +28,23 @@ pub(crate) struct Endpoint {
 }
 
 #[derive(Serialize)]
-struct ReportLine<'a> {
-    report: &'a Report,
+pub(crate) struct ReportLine<'a> {
+    pub(crate) report: &'a Report,
 }
 
 #[derive(Serialize)]
-struct ListedLine<'a> {
-    listed: &'a Listed,
+pub(crate) struct ListedLine<'a> {
+    pub(crate) listed: &'a Listed,
 }
 
 #[derive(Serialize)]
-struct HeldLine<'a> {
-    held: &'a Held,
+pub(crate) struct HeldLine<'a> {
+    pub(crate) held: &'a Held,
 }
 
 #[derive(Serialize)]
-struct MarksLine<'a> {
-    marks: &'a [Mark],
+pub(crate) struct MarksLine<'a> {
+    pub(crate) marks: &'a [Mark],
 }
 
 impl Endpoint {

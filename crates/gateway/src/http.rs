@@ -26,13 +26,13 @@ const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// A question to the vault.
 #[derive(Serialize)]
-struct Question<'a> {
-    bot: &'a BotName,
-    account: &'a AccountName,
-    venue: Venue,
-    http: &'a HttpMessage,
+pub(crate) struct Question<'a> {
+    pub(crate) bot: &'a BotName,
+    pub(crate) account: &'a AccountName,
+    pub(crate) venue: Venue,
+    pub(crate) http: &'a HttpMessage,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thesis: Option<String>,
+    pub(crate) thesis: Option<String>,
 }
 
 /// The header in which a bot may say why it asks. It is ours and never reaches the venue.
@@ -125,18 +125,27 @@ pub(crate) fn check_login(
         .logins
         .find(endpoint.venue, &presented.api_key)
         .ok_or_else(|| (DenialKind::UnknownKey, "unknown stand-in key; see `seawall bot list`".to_owned()))?;
+    match spelling_of(&login, presented, unsigned) {
+        Some(spelling) => Ok((login, spelling)),
+        None => Err((DenialKind::BadSignature, "the stand-in secret does not fit this signature".to_owned())),
+    }
+}
+
+/// The spelling that the signature made with `login` verifies with.
+pub(crate) fn spelling_of(
+    login: &StandIn,
+    presented: &venue::Presented,
+    unsigned: &Unsigned,
+) -> Option<Spelling> {
     if !unsigned.takes_signature() {
-        return Ok((login, Spelling::Wire));
+        return Some(Spelling::Wire);
     }
     let signature = presented.signature.as_deref().unwrap_or_default();
     let fits = |spelling: &Spelling| {
         let input = venue::signing_input(&unsigned.clone().spelled(*spelling), &presented.api_key);
         login.has_signed(&input, signature)
     };
-    match unsigned.spellings().into_iter().find(fits) {
-        Some(spelling) => Ok((login, spelling)),
-        None => Err((DenialKind::BadSignature, "the stand-in secret does not fit this signature".to_owned())),
-    }
+    unsigned.spellings().into_iter().find(fits)
 }
 
 /// The name by which the vault knows `spelling`; the usual one needs none.

@@ -15,6 +15,8 @@ mod places;
 mod report;
 mod settle;
 mod shares;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stand_ins;
 mod stream;
 mod upstream;

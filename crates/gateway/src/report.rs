@@ -1,7 +1,9 @@
 //! Tells the vault what the venue said of the orders it signed.
 
 use protocol::sign::{Listed, ReadyRequest, Report, ReportEvent};
-use trading::{AccountName, CancelAll, ClientOrderId, Intent, OrderReference, VenueOrderId};
+use trading::{
+    AccountName, CancelAll, ClientOrderId, Instrument, Intent, OrderReference, Venue, VenueOrderId,
+};
 use venue::{Outcome, Transport};
 
 use crate::endpoint::Endpoint;
@@ -15,11 +17,40 @@ pub(crate) fn acknowledged(
     transport: Transport,
     reply: &[u8],
 ) {
-    let (Some(intent), Ok(reply)) = (ready.intent.as_deref(), std::str::from_utf8(reply)) else { return };
-    if matches!(intent, Intent::Read(_) | Intent::StreamLogin { .. }) {
-        return;
+    for said in said(endpoint.venue, account, ready, transport, reply) {
+        match said {
+            Said::Report(report) => endpoint.report(&report),
+            Said::Listed(listed) => endpoint.listed(&listed),
+            Said::UnderWay(instrument) => endpoint.unsettled.note(account, &instrument),
+        }
     }
-    let outcomes = venue::acknowledgement(endpoint.venue, intent, transport, reply);
+}
+
+/// What follows from a venue's reply.
+pub(crate) enum Said {
+    /// The vault is told of an order.
+    Report(Report),
+    /// The vault is told what rests.
+    Listed(Listed),
+    /// Something may be under way on this instrument.
+    UnderWay(Instrument),
+}
+
+/// What follows from the reply to `ready`, in order.
+pub(crate) fn said(
+    venue: Venue,
+    account: &AccountName,
+    ready: &ReadyRequest,
+    transport: Transport,
+    reply: &[u8],
+) -> Vec<Said> {
+    let (Some(intent), Ok(reply)) = (ready.intent.as_deref(), std::str::from_utf8(reply)) else {
+        return Vec::new();
+    };
+    if matches!(intent, Intent::Read(_) | Intent::StreamLogin { .. }) {
+        return Vec::new();
+    }
+    let outcomes = venue::acknowledgement(venue, intent, transport, reply);
     let legs = match intent {
         Intent::Batch(legs) => legs.as_slice(),
         single => std::slice::from_ref(single),
@@ -28,19 +59,21 @@ pub(crate) fn acknowledged(
         (legs, outcomes.as_slice(), ready.first_order)
     {
         let CancelAll { market, instrument, .. } = scope.clone();
-        endpoint.listed(&Listed { account: account.clone(), market, instrument, below, open: Vec::new() });
-        return;
+        let open = Vec::new();
+        return vec![Said::Listed(Listed { account: account.clone(), market, instrument, below, open })];
     }
+    let mut said = Vec::new();
     let mut number = ready.first_order;
     for (leg, outcome) in legs.iter().zip(outcomes) {
         if let Some(report) = report(account, leg, &outcome, number) {
-            endpoint.report(&report);
+            said.push(Said::Report(report));
         }
         if let Intent::Place(order) = leg {
-            endpoint.unsettled.note(account, &order.instrument);
+            said.push(Said::UnderWay(order.instrument.clone()));
             number = number.map(|number| number + 1);
         }
     }
+    said
 }
 
 fn report(account: &AccountName, leg: &Intent, outcome: &Outcome, number: Option<u64>) -> Option<Report> {

@@ -41,14 +41,19 @@ impl Unsettled {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Every place on the list.
+    pub(crate) fn places(&self) -> Vec<(AccountName, Instrument)> {
+        self.with(|places| places.keys().cloned().collect())
+    }
+
     /// Takes a place off the list for the time of the question: an order sent from here on puts it
     /// back. Returns the rounds it had left.
-    fn take(&self, place: &(AccountName, Instrument)) -> u8 {
+    pub(crate) fn take(&self, place: &(AccountName, Instrument)) -> u8 {
         self.with(|places| places.remove(place)).unwrap_or_default()
     }
 
     /// Puts a place back, unless an order has done so.
-    fn put_back(&self, place: (AccountName, Instrument), rounds: u8) {
+    pub(crate) fn put_back(&self, place: (AccountName, Instrument), rounds: u8) {
         if rounds > 0 {
             self.with(|places| *places.entry(place).or_insert(rounds));
         }
@@ -57,17 +62,17 @@ impl Unsettled {
 
 /// A question to the vault.
 #[derive(Serialize)]
-struct Question<'a> {
-    bot: &'a BotName,
-    account: &'a AccountName,
-    venue: Venue,
+pub(crate) struct Question<'a> {
+    pub(crate) bot: &'a BotName,
+    pub(crate) account: &'a AccountName,
+    pub(crate) venue: Venue,
     #[serde(flatten)]
-    about: About<'a>,
+    pub(crate) about: About<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum About<'a> {
+pub(crate) enum About<'a> {
     OpenOrders(&'a Instrument),
     Position(&'a Instrument),
 }
@@ -88,7 +93,7 @@ pub(crate) async fn keep_settled(endpoint: Arc<Endpoint>) {
                 endpoint.unsettled.note(&login.account, instrument);
             }
         }
-        for place in endpoint.unsettled.with(|places| places.keys().cloned().collect::<Vec<_>>()) {
+        for place in endpoint.unsettled.places() {
             let Some(login) = logins.iter().find(|login| login.account == place.0) else { continue };
             settle(&endpoint, login, place).await;
         }
@@ -120,8 +125,13 @@ async fn settle(endpoint: &Endpoint, login: &StandIn, place: (AccountName, Instr
             Asked::Unknown => false,
         },
     };
-    let left = if empty == Some(true) && told { rounds.saturating_sub(1) } else { ROUNDS };
-    endpoint.unsettled.put_back(place, left);
+    endpoint.unsettled.put_back(place, rounds_left(rounds, empty, told));
+}
+
+/// For how many more rounds a place is asked about: `empty` says whether nothing rests there, if that
+/// is known, `told` whether the position is known as far as venues tell it.
+pub(crate) fn rounds_left(rounds: u8, empty: Option<bool>, told: bool) -> u8 {
+    if empty == Some(true) && told { rounds.saturating_sub(1) } else { ROUNDS }
 }
 
 /// What the vault makes of a question.
@@ -160,21 +170,35 @@ async fn list(
     request: &ReadyRequest,
 ) -> Option<bool> {
     let text = read(endpoint, request).await?;
-    let open = venue::read_open_orders(endpoint.venue, &text)
+    let listed = listed(&login.account, instrument, request, &text)?;
+    let empty = listed.as_ref().is_some_and(|listed| listed.open.is_empty());
+    if let Some(listed) = listed {
+        endpoint.listed(&listed);
+    }
+    Some(empty)
+}
+
+/// What rests, from the venue's reply: `None` if that is unknown, `Some(None)` if it is more than one
+/// page tells.
+pub(crate) fn listed(
+    account: &AccountName,
+    instrument: &Instrument,
+    request: &ReadyRequest,
+    text: &str,
+) -> Option<Option<Listed>> {
+    let open = venue::read_open_orders(instrument.venue, text)
         .inspect_err(|error| tracing::debug!(%instrument, %error, "open orders unknown"))
         .ok()?;
     if !open.complete {
-        return Some(false);
+        return Some(None);
     }
-    let empty = open.ids.is_empty();
-    endpoint.listed(&Listed {
-        account: login.account.clone(),
+    Some(Some(Listed {
+        account: account.clone(),
         market: instrument.market,
         instrument: Some(instrument.clone()),
         below: request.first_order?,
         open: open.ids,
-    });
-    Some(empty)
+    }))
 }
 
 /// Tells what is held.
@@ -185,15 +209,25 @@ async fn hold(
     request: &ReadyRequest,
 ) -> Option<()> {
     let text = read(endpoint, request).await?;
-    let position = venue::read_position(instrument, &text)
+    endpoint.held(&held(&login.account, instrument, request, &text)?);
+    Some(())
+}
+
+/// What is held, from the venue's reply; `None` if that is unknown.
+pub(crate) fn held(
+    account: &AccountName,
+    instrument: &Instrument,
+    request: &ReadyRequest,
+    text: &str,
+) -> Option<Held> {
+    let position = venue::read_position(instrument, text)
         .inspect_err(|error| tracing::debug!(%instrument, %error, "position unknown"))
         .ok()?;
-    endpoint.held(&Held {
-        account: login.account.clone(),
+    Some(Held {
+        account: account.clone(),
         instrument: instrument.clone(),
         quantity: position.quantity,
         price: position.mark_price.decimal(),
         below: request.first_order?,
-    });
-    Some(())
+    })
 }

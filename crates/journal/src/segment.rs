@@ -209,8 +209,13 @@ impl Reader {
         let (size, mut end, mut offset) = (self.file.size()?, from, from);
         while offset < size {
             let part = self.bytes(offset, WINDOW)?;
-            if let Some(at) = part.iter().rposition(|byte| *byte != 0) {
-                end = offset + at as u64 + 1;
+            // Nearly all is zeros, and a comparison of many is one instruction's work for a few.
+            let is_zero = |piece: &[u8]| *piece == ZEROS[..piece.len()];
+            if let Some(piece) = part.chunks(ZEROS.len()).rposition(|piece| !is_zero(piece)) {
+                let start = piece * ZEROS.len();
+                let rest = &part[start..(start + ZEROS.len()).min(part.len())];
+                let last = rest.iter().rposition(|byte| *byte != 0).unwrap_or_default();
+                end = offset + (start + last) as u64 + 1;
             }
             offset += part.len().max(1) as u64;
         }

@@ -18,6 +18,8 @@ pub mod exchange;
 mod num;
 mod run;
 mod server;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod state;
 #[cfg(test)]
 mod vectors;

@@ -19,7 +19,7 @@ use crate::control;
 use crate::exchange::{Exchange, InstrumentSpec, Recording, Rules};
 use crate::num::constant;
 use crate::server::{answer, serve};
-use crate::state::{Front, now_ms};
+use crate::state::{Clock, Front};
 
 /// Largest configured balance, so that sums stay exact.
 const MAX_BALANCE: i64 = 1_000_000_000_000;
@@ -98,8 +98,10 @@ pub async fn run(
     if !(1..Config::MAX_FIRST_ID).contains(&config.first_id) {
         return Err(Error::FirstId(config.first_id));
     }
-    let fronts: Arc<[Arc<Front>]> =
-        Venue::ALL.iter().map(|venue| open(*venue, &config).map(Arc::new)).collect::<Result<_, _>>()?;
+    let fronts: Arc<[Arc<Front>]> = Venue::ALL
+        .iter()
+        .map(|venue| open(*venue, &config, Clock::Wall).map(Arc::new))
+        .collect::<Result<_, _>>()?;
     let (binance, binance_at) = bind(config.binance).await?;
     let (bybit, bybit_at) = bind(config.bybit).await?;
     let (admin, control_at) = bind(config.control).await?;
@@ -141,14 +143,15 @@ async fn keep_stepping(fronts: &[Arc<Front>], tick_ms: u64) {
 }
 
 /// Builds one venue from the configuration.
-fn open(venue: Venue, config: &Config) -> Result<Front, Error> {
+pub(crate) fn open(venue: Venue, config: &Config, clock: Clock) -> Result<Front, Error> {
     let mut instruments = Vec::new();
     for spec in &config.instruments {
         check_instrument(spec)?;
         instruments.push((spec.clone(), recording(config, &spec.symbol)?));
     }
     let salt = if venue == Venue::Binance { 0 } else { 1 };
-    let mut exchange = Exchange::new(rules(venue), instruments, config.seed.wrapping_mul(2) + salt, now_ms());
+    let mut exchange =
+        Exchange::new(rules(venue), instruments, config.seed.wrapping_mul(2) + salt, clock.now_ms());
     exchange.number_from(config.first_id);
     let mut keys = Keys::default();
     let mut funded = Vec::new();
@@ -172,7 +175,7 @@ fn open(venue: Venue, config: &Config) -> Result<Front, Error> {
             }
         }
     }
-    Ok(Front::new(venue, exchange, keys, (config.weight_per_minute, config.orders_per_second)))
+    Ok(Front::new(venue, exchange, keys, (config.weight_per_minute, config.orders_per_second), clock))
 }
 
 /// Fees of the lowest tier, as the venues publish them.

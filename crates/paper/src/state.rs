@@ -38,6 +38,16 @@ pub(crate) struct Stats {
     pub streams: AtomicU64,
 }
 
+impl Clock {
+    pub(crate) fn now_ms(&self) -> u64 {
+        match self {
+            Self::Wall => now_ms(),
+            #[cfg(feature = "sim")]
+            Self::Set(now) => now.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// Adds one.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
@@ -125,10 +135,26 @@ pub(crate) struct Front {
     windows: Mutex<Windows>,
     faults: Mutex<VecDeque<Fault>>,
     serial: AtomicU64,
+    clock: Clock,
+}
+
+/// What time it is at the venue.
+pub(crate) enum Clock {
+    /// The machine's.
+    Wall,
+    /// Set from outside, in milliseconds since 1970.
+    #[cfg(feature = "sim")]
+    Set(AtomicU64),
 }
 
 impl Front {
-    pub(crate) fn new(venue: Venue, exchange: Exchange, keys: Keys, limits: (u32, u32)) -> Self {
+    pub(crate) fn new(
+        venue: Venue,
+        exchange: Exchange,
+        keys: Keys,
+        limits: (u32, u32),
+        clock: Clock,
+    ) -> Self {
         Self {
             venue,
             keys,
@@ -142,6 +168,20 @@ impl Front {
             windows: Mutex::default(),
             faults: Mutex::default(),
             serial: AtomicU64::new(1),
+            clock,
+        }
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Sets a clock that is set from outside.
+    #[cfg(feature = "sim")]
+    pub(crate) fn set_clock(&self, now_ms: u64) {
+        if let Clock::Set(now) = &self.clock {
+            now.store(now_ms, Ordering::Relaxed);
         }
     }
 
@@ -161,7 +201,7 @@ impl Front {
         let places = matches!(command, Command::Place(_));
         // The events are sent under the lock, so that streams see them in the order they happened.
         let mut exchange = self.exchange();
-        let outcome = exchange.apply(command, now_ms());
+        let outcome = exchange.apply(command, self.now_ms());
         if !outcome.events.is_empty() {
             // No receiver is no error.
             let _unheard = self.events.send(Arc::new(outcome.events));
@@ -178,7 +218,7 @@ impl Front {
     /// Moves the market on by one step and fires the timers that are due.
     pub(crate) fn step(&self) {
         let _never_rejected = self.apply(Command::Step);
-        let now = now_ms();
+        let now = self.now_ms();
         let mut due = Vec::new();
         lock(&self.countdowns).retain(|owner, fires_ms| {
             let waits = *fires_ms > now;
@@ -200,12 +240,12 @@ impl Front {
 
     /// Adds request weight to an address's minute; returns the sum.
     pub(crate) fn weigh(&self, peer: IpAddr, family: &str, weight: u32) -> u32 {
-        lock(&self.windows).add(&format!("{family} {peer}"), now_ms() / 60_000, weight)
+        lock(&self.windows).add(&format!("{family} {peer}"), self.now_ms() / 60_000, weight)
     }
 
     /// Counts a key's order request in a window of `window_ms`; returns how many that window has.
     pub(crate) fn count_order(&self, api_key: &str, window_ms: u64, orders: u32) -> u32 {
-        lock(&self.windows).add(&format!("order {window_ms} {api_key}"), now_ms() / window_ms, orders)
+        lock(&self.windows).add(&format!("order {window_ms} {api_key}"), self.now_ms() / window_ms, orders)
     }
 
     /// A number never given before.

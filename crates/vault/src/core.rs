@@ -113,6 +113,13 @@ pub(crate) struct Core {
     state_every: u64,
     /// From this index on the counters are to be written down.
     state_due: u64,
+    /// Planted faults of `crate::sim`.
+    #[cfg(feature = "sim")]
+    pub(crate) forgets_counters: bool,
+    #[cfg(feature = "sim")]
+    pub(crate) counts_at_release: bool,
+    #[cfg(feature = "sim")]
+    uncounted: VecDeque<(u64, PolicyRecord)>,
 }
 
 impl Core {
@@ -134,6 +141,12 @@ impl Core {
             counts: Counts::default(),
             state_every: Self::STATE_EVERY,
             state_due: Self::STATE_EVERY,
+            #[cfg(feature = "sim")]
+            forgets_counters: false,
+            #[cfg(feature = "sim")]
+            counts_at_release: false,
+            #[cfg(feature = "sim")]
+            uncounted: VecDeque::new(),
         }
     }
 
@@ -174,6 +187,17 @@ impl Core {
     /// Whether not even operators' commands should be brought.
     pub(crate) fn is_full_for_operators(&self) -> bool {
         self.waiting.len() >= MAX_WAITING + OPERATORS_ROOM
+    }
+
+    /// Hash of the policy in force.
+    pub(crate) fn policy_hash(&self) -> [u8; 32] {
+        self.policy.hash()
+    }
+
+    /// The counters of each account, and the state of accounts that have none.
+    #[cfg(feature = "sim")]
+    pub(crate) const fn counters(&self) -> (&BTreeMap<AccountName, State>, TradingState) {
+        (&self.states, self.everywhere)
     }
 
     /// Whether replies wait for the disk.
@@ -258,6 +282,14 @@ impl Core {
                 let first_order = state.next_order();
                 match self.signer.sign(&approved, asked, first_order) {
                     Ok(signed) => {
+                        #[cfg(feature = "sim")]
+                        if self.counts_at_release {
+                            let index = self.recorder.next_index();
+                            self.uncounted.push_back((index, approved.recorded().clone()));
+                        } else {
+                            state.commit(&approved);
+                        }
+                        #[cfg(not(feature = "sim"))]
                         state.commit(&approved);
                         (Verdict::Approved(signed), detail)
                     }
@@ -356,6 +388,10 @@ impl Core {
 
     fn let_out(&mut self, to: CallerToken, durable: crate::ticket::Durable, out: &mut Vec<Output>) {
         let index = durable.index();
+        #[cfg(feature = "sim")]
+        while let Some((_, late)) = self.uncounted.pop_front_if(|(first, _)| *first <= index) {
+            state_of(&mut self.states, self.everywhere, &late.account).restore(&late);
+        }
         let leaf = self.recorder.leaf_hash(index).expect("a record is kept until its reply is out");
         let released = durable.release(self.durable, leaf);
         self.counts.released += u64::from(released.signed);
@@ -431,6 +467,10 @@ impl Core {
     /// they were when it was made.
     pub(crate) fn restore(&mut self, body: &transparency::Body, past: Past) {
         self.context.now = self.context.now.max(body.time);
+        #[cfg(feature = "sim")]
+        if self.forgets_counters {
+            return;
+        }
         match past {
             Past::Decision { account, heard, approved } => {
                 let state = state_of(&mut self.states, self.everywhere, &account);

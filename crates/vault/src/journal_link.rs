@@ -9,7 +9,6 @@ use mio::net::UnixStream;
 use mio::{Registry, Token};
 use protocol::journal::{Reply, Request, Role, split};
 use protocol::peer::Peer;
-use transparency::Leaf;
 
 use crate::outgoing::Outgoing;
 use crate::ticket::DurableBelow;
@@ -18,6 +17,18 @@ use crate::ticket::DurableBelow;
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
+
+/// The log as a vault that starts finds it.
+pub(crate) trait PastLog {
+    /// Where it stands.
+    fn welcome(&self) -> Welcome;
+
+    /// Hands the records from `from` on to `take`, in order.
+    fn replay(&mut self, from: u64, take: impl FnMut(PastRecord<'_>) -> io::Result<()>) -> io::Result<()>;
+
+    /// Has the installation's key vouch for the vault's.
+    fn vouch(&mut self, epoch: u64, public_key: &[u8; 32], policy_hash: &[u8; 32]) -> io::Result<Vec<u8>>;
+}
 
 /// A connection on which the journal knows this process as the appender.
 pub(crate) struct JournalLink {
@@ -82,45 +93,6 @@ impl JournalLink {
         })
     }
 
-    pub(crate) const fn welcome(&self) -> Welcome {
-        self.welcome
-    }
-
-    /// Has the log's records from `from` on replayed to `take`, in order.
-    pub(crate) fn replay(
-        &mut self,
-        from: u64,
-        mut take: impl FnMut(PastRecord<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let mut done = false;
-        self.ask(&Request::Replay { from }, |reply| {
-            match reply {
-                Reply::Record { body, detail, .. } => take(PastRecord { body, detail })?,
-                Reply::ReplayEnd { .. } => done = true,
-                other => return Err(unexpected(&other)),
-            }
-            Ok(done)
-        })
-    }
-
-    /// Has the installation's key vouch for the vault's.
-    pub(crate) fn vouch(
-        &mut self,
-        epoch: u64,
-        public_key: &[u8; 32],
-        policy_hash: &[u8; 32],
-    ) -> io::Result<Vec<u8>> {
-        let mut vouched = Vec::new();
-        self.ask(&Request::Vouch { epoch, public_key, policy_hash }, |reply| match reply {
-            Reply::Statement { statement } => {
-                vouched = statement.to_vec();
-                Ok(true)
-            }
-            other => Err(unexpected(&other)),
-        })?;
-        Ok(vouched)
-    }
-
     /// Sends `request` and feeds replies to `take` until it says that it has what it needs. Blocks;
     /// used before the event loop runs.
     fn ask(
@@ -144,14 +116,9 @@ impl JournalLink {
         registry.register(&mut self.stream, token, Outgoing::interest())
     }
 
-    pub(crate) fn queue_append(&mut self, index: u64, body: &[u8], detail: &[u8]) -> io::Result<()> {
-        let append = Request::Append { sequence: index, body, detail };
-        append.encode(self.output.tail()).map_err(io::Error::other)
-    }
-
-    pub(crate) fn queue_leaf(&mut self, index: u64, leaf: &Leaf) -> io::Result<()> {
-        let leaf = leaf.to_bytes();
-        Request::Leaf { sequence: index, leaf: &leaf }.encode(self.output.tail()).map_err(io::Error::other)
+    /// Where to put frames that go to the journal.
+    pub(crate) const fn tail(&mut self) -> &mut Vec<u8> {
+        self.output.tail()
     }
 
     /// Writes as much as the kernel takes, and has the event loop tell when it takes the rest.
@@ -175,12 +142,7 @@ impl JournalLink {
             };
             let mut used = 0;
             while let Some((frame, length)) = split(&self.input[used..]).map_err(io::Error::other)? {
-                match Reply::decode(frame).map_err(io::Error::other)? {
-                    Reply::Durable { sequence } => {
-                        furthest = furthest.max(Some(DurableBelow::acknowledged(sequence + 1)));
-                    }
-                    other => return Err(unexpected(&other)),
-                }
+                furthest = furthest.max(Some(acknowledged(frame)?));
                 used += length;
             }
             self.input.drain(..used);
@@ -188,6 +150,48 @@ impl JournalLink {
                 return Ok(furthest);
             }
         }
+    }
+}
+
+impl PastLog for JournalLink {
+    fn welcome(&self) -> Welcome {
+        self.welcome
+    }
+
+    fn replay(
+        &mut self,
+        from: u64,
+        mut take: impl FnMut(PastRecord<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut done = false;
+        self.ask(&Request::Replay { from }, |reply| {
+            match reply {
+                Reply::Record { body, detail, .. } => take(PastRecord { body, detail })?,
+                Reply::ReplayEnd { .. } => done = true,
+                other => return Err(unexpected(&other)),
+            }
+            Ok(done)
+        })
+    }
+
+    fn vouch(&mut self, epoch: u64, public_key: &[u8; 32], policy_hash: &[u8; 32]) -> io::Result<Vec<u8>> {
+        let mut vouched = Vec::new();
+        self.ask(&Request::Vouch { epoch, public_key, policy_hash }, |reply| match reply {
+            Reply::Statement { statement } => {
+                vouched = statement.to_vec();
+                Ok(true)
+            }
+            other => Err(unexpected(&other)),
+        })?;
+        Ok(vouched)
+    }
+}
+
+/// The journal's word in one frame of its.
+pub(crate) fn acknowledged(frame: &[u8]) -> io::Result<DurableBelow> {
+    match Reply::decode(frame).map_err(io::Error::other)? {
+        Reply::Durable { sequence } => Ok(DurableBelow::acknowledged(sequence + 1)),
+        other => Err(unexpected(&other)),
     }
 }
 

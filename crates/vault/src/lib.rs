@@ -20,8 +20,11 @@ mod recorder;
 pub mod rehearsal;
 mod replay;
 mod request;
+mod resume;
 mod serve;
 mod signer;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod ticket;
 pub mod vectors;
 
@@ -31,6 +34,7 @@ use std::path::PathBuf;
 use keys::{RecordKey, RootSecret};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use trading::Timestamp;
 use transparency::Epoch;
 
 pub use core::Durability;
@@ -43,8 +47,8 @@ pub use ticket::{Durable, DurableBelow, Recorded, Signed};
 
 use crate::clock::Clock;
 use crate::core::Core;
-use crate::journal_link::JournalLink;
-use crate::recorder::Recorder;
+use crate::journal_link::{JournalLink, PastLog, Welcome};
+use crate::recorder::{Recorder, Salt};
 use crate::serve::Server;
 use crate::signer::Signer;
 
@@ -114,13 +118,9 @@ pub fn run(
     let keys = signer.keys().count();
     let mut journal = JournalLink::connect(&config.journal).map_err(io_error("cannot reach the journal"))?;
     let welcome = journal.welcome();
+    let mut core = Core::new(policy, signer, recorder(&welcome, RecordKey::generate()), config.durability);
+    begin(&mut journal, &mut core, Clock::start().now(), serve::fresh_salt())?;
     let epoch = welcome.epoch + 1;
-    let key = RecordKey::generate();
-    let epoch_detail = epoch_detail(&mut journal, epoch, &key, policy_hash)?;
-    let recorder = Recorder::new(epoch, key, welcome.next, welcome.last_body_digest);
-    let mut core = Core::new(policy, signer, recorder, config.durability);
-    let gap = replay::replay(&mut journal, &mut core)?;
-    core.begin_epoch(&epoch_detail, &gap, welcome.torn_bytes, Clock::start().now(), serve::fresh_salt());
     let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
     let mut server =
         Server::new(listeners, core, journal, config.journal).map_err(io_error("cannot start serving"))?;
@@ -128,15 +128,24 @@ pub fn run(
     server.run().map_err(io_error("stopped"))
 }
 
-/// The detail of the record that opens `epoch`, with the statement that vouches for its key.
-fn epoch_detail(
-    journal: &mut JournalLink,
-    epoch: u64,
-    key: &RecordKey,
-    policy_hash: [u8; 32],
-) -> Result<Epoch, VaultError> {
+/// Continues the journal's log in the next epoch, under `key`.
+fn recorder(welcome: &Welcome, key: RecordKey) -> Recorder {
+    Recorder::new(welcome.epoch + 1, key, welcome.next, welcome.last_body_digest)
+}
+
+/// Rebuilds the counters from the log and opens the epoch; from here on requests are decided.
+fn begin(journal: &mut impl PastLog, core: &mut Core, now: Timestamp, salt: Salt) -> Result<(), VaultError> {
+    let detail = epoch_detail(journal, core)?;
+    let gap = replay::replay(journal, core)?;
+    core.begin_epoch(&detail, &gap, journal.welcome().torn_bytes, now, salt);
+    Ok(())
+}
+
+/// The detail of the record that opens the epoch, with the statement that vouches for its key.
+fn epoch_detail(journal: &mut impl PastLog, core: &mut Core) -> Result<Epoch, VaultError> {
     let welcome = journal.welcome();
-    let public_key = key.public_key();
+    let policy_hash = core.policy_hash();
+    let (epoch, public_key) = (core.recorder().epoch(), core.recorder().public_key());
     let statement = journal
         .vouch(epoch, &public_key, &policy_hash)
         .map_err(io_error("the journal does not vouch for the record key"))?;

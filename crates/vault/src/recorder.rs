@@ -78,6 +78,11 @@ impl Recorder {
         self.epoch
     }
 
+    /// The public half of the key that signs this epoch's leaves.
+    pub(crate) fn public_key(&self) -> [u8; 32] {
+        self.key.public_key()
+    }
+
     pub(crate) const fn next_index(&self) -> u64 {
         self.next
     }

@@ -7,24 +7,25 @@ use transparency::Body;
 
 use crate::core::epoch::GapWatch;
 use crate::core::{Core, Gathered, STATE_OPERATION};
-use crate::journal_link::{JournalLink, PastRecord};
+use crate::journal_link::{PastLog, PastRecord, Welcome};
 use crate::{VaultError, detail, io_error};
 
 /// Rebuilds the counters from the log, and adopts the bodies that a crash left without a leaf. Says
 /// whether the vault before may have left a gap.
-pub(crate) fn replay(journal: &mut JournalLink, core: &mut Core) -> Result<GapWatch, VaultError> {
-    let next = journal.welcome().next;
-    let block = next.saturating_sub(1) / Core::STATE_EVERY * Core::STATE_EVERY;
+pub(crate) fn replay(journal: &mut impl PastLog, core: &mut Core) -> Result<GapWatch, VaultError> {
+    let welcome = journal.welcome();
+    let every = core.block();
+    let block = welcome.next.saturating_sub(1) / every * every;
     // The last block may be too young to have its record of the counters, or hold one that a crash cut
     // short; the one before it has one. Of older blocks nobody knows: then from the beginning.
-    for from in [block, block.saturating_sub(Core::STATE_EVERY)] {
+    for from in [block, block.saturating_sub(every)] {
         if from > 0
-            && let Some(gap) = Replay::new(journal, from).run(journal, core)?
+            && let Some(gap) = Replay::new(&welcome, from).run(journal, core)?
         {
             return Ok(gap);
         }
     }
-    let gap = Replay::new(journal, 0).run(journal, core)?;
+    let gap = Replay::new(&welcome, 0).run(journal, core)?;
     Ok(gap.expect("from the first record on everything is known"))
 }
 
@@ -46,8 +47,8 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(journal: &JournalLink, from: u64) -> Self {
-        let unleafed = journal.welcome().first_without_leaf;
+    fn new(welcome: &Welcome, from: u64) -> Self {
+        let unleafed = welcome.first_without_leaf;
         let index = from.min(unleafed);
         let previous = (index == 0).then_some([0; 32]);
         let (gathered, to_adopt) = (Gathered::default(), Vec::new());
@@ -56,7 +57,7 @@ impl Replay {
     }
 
     /// Reads to the end; `None` if the counters are not known then.
-    fn run(mut self, journal: &mut JournalLink, core: &mut Core) -> Result<Option<GapWatch>, VaultError> {
+    fn run(mut self, journal: &mut impl PastLog, core: &mut Core) -> Result<Option<GapWatch>, VaultError> {
         let welcome = journal.welcome();
         let mut fault = None;
         let replayed = journal.replay(self.index, |record| {

@@ -21,10 +21,11 @@ use protocol::peer::Peer;
 use crate::clock::Clock;
 use crate::connection::{Connection, Door};
 use crate::core::{CallerToken, Core, Input, Output};
-use crate::journal_link::JournalLink;
+use crate::journal_link::{JournalLink, PastLog as _};
 use crate::outgoing::Outgoing;
 use crate::recorder::Recorder;
 use crate::request::Caller;
+use crate::resume;
 use crate::ticket::DurableBelow;
 
 /// Most connections at once on each socket: bots cannot shut out the operators.
@@ -348,7 +349,7 @@ impl Server {
     /// done, then replies, because somebody waits for them, then leaves.
     fn settle(&mut self) -> io::Result<()> {
         let outputs = std::mem::take(&mut self.out);
-        self.hand_over(|journal, _| send_records(journal, &outputs));
+        self.hand_over(|journal, _| resume::put_records(&outputs, journal.tail()));
         let mut touched = Vec::new();
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
@@ -367,7 +368,7 @@ impl Server {
             }
         }
         self.connections.retain(|_, caller| !caller.is_finished());
-        self.hand_over(send_leaves);
+        self.hand_over(|journal, recorder| resume::put_leaves(recorder, journal.tail()));
         Ok(())
     }
 
@@ -454,17 +455,7 @@ impl Server {
             }
         };
         let durable = link.welcome().next;
-        let ours = self.core.recorder().next_index();
-        let oldest = self.core.recorder().oldest_kept();
-        let first_without_leaf = link.welcome().first_without_leaf;
-        let digest = link.welcome().last_body_digest;
-        let is_other = self.core.recorder().digest_before(durable) != Some(digest);
-        if durable > ours || first_without_leaf < oldest || is_other {
-            return Err(io::Error::other(format!(
-                "the journal came back with {durable} records and {first_without_leaf} leaves, but this vault \
-                 stands between {oldest} and {ours}: it is not the log this vault wrote"
-            )));
-        }
+        resume::check_same_log(self.core.recorder(), &link.welcome()).map_err(io::Error::other)?;
         tracing::info!(durable, "the journal is back");
         let torn_bytes = link.welcome().torn_bytes;
         self.attach(link)?;
@@ -479,17 +470,8 @@ impl Server {
     /// Takes a link into the loop, and sends what the journal does not have yet.
     fn attach(&mut self, mut link: JournalLink) -> io::Result<()> {
         let welcome = link.welcome();
-        self.core.recorder().reconnected(welcome.first_without_leaf);
         link.register(self.poll.registry(), JOURNAL)?;
-        for record in self.core.recorder().unsynced() {
-            if record.index >= welcome.next {
-                link.queue_append(record.index, &record.body, &record.detail)?;
-            }
-        }
-        for (index, leaf) in self.core.recorder().leaves_from(welcome.first_without_leaf) {
-            link.queue_leaf(index, leaf)?;
-        }
-        self.core.recorder().all_leaves_sent();
+        resume::put_missing(self.core.recorder(), &welcome, link.tail())?;
         link.flush(self.poll.registry(), JOURNAL)?;
         self.journal = Some(link);
         Ok(())
@@ -500,23 +482,6 @@ impl Server {
             drop(self.poll.registry().deregister(&mut connection.stream));
         }
     }
-}
-
-fn send_records(journal: &mut JournalLink, outputs: &[Output]) -> io::Result<()> {
-    for output in outputs {
-        if let Output::Append { index, body, detail } = output {
-            journal.queue_append(*index, body, detail)?;
-        }
-    }
-    Ok(())
-}
-
-/// Signs what has no leaf yet; nobody waits for that.
-fn send_leaves(journal: &mut JournalLink, recorder: &mut Recorder) -> io::Result<()> {
-    for (index, leaf) in recorder.leaves_to_send() {
-        journal.queue_leaf(index, leaf)?;
-    }
-    Ok(())
 }
 
 /// Whether the parent has closed our standard input; anything it writes meanwhile is ignored.

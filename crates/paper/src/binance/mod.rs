@@ -16,7 +16,7 @@ use trading::Market;
 
 use crate::auth::{Key, Scope};
 use crate::server::{Raw, Reply};
-use crate::state::{Front, ListenKey, count, lock, now_ms};
+use crate::state::{Front, ListenKey, count, lock};
 use params::{Failure, Params, authenticate, known_key};
 pub(crate) use stream::stream;
 
@@ -35,7 +35,7 @@ pub(crate) fn answer(front: &Front, raw: &Raw) -> Reply {
         count(&front.stats.rate_limited);
         let words = "Too much request weight used; current limit is per IP per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.";
         let mut reply = Failure::new(-1003, words).into_reply();
-        reply.headers.push(("retry-after", (60 - now_ms() / 1_000 % 60).to_string()));
+        reply.headers.push(("retry-after", (60 - front.now_ms() / 1_000 % 60).to_string()));
         reply
     } else {
         route(front, raw).map_or_else(Failure::into_reply, Reply::ok)
@@ -70,7 +70,7 @@ fn route(front: &Front, raw: &Raw) -> Result<Value, Failure> {
         futures(front, raw, method, path, &params)
     } else if method == "GET" && (path == "/dapi/v1/exchangeInfo" || path == "/eapi/v1/exchangeInfo") {
         Ok(
-            json!({ "timezone": "UTC", "serverTime": now_ms(), "rateLimits": [], "exchangeFilters": [], "symbols": [] }),
+            json!({ "timezone": "UTC", "serverTime": front.now_ms(), "rateLimits": [], "exchangeFilters": [], "symbols": [] }),
         )
     } else {
         Err(no_such_path())
@@ -83,7 +83,7 @@ fn no_such_path() -> Failure {
 
 fn spot(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -> Result<Value, Failure> {
     const SPOT: Market = Market::Spot;
-    let now = now_ms();
+    let now = front.now_ms();
     let signed = |scope| authenticate(front, raw, params, scope, now);
     let trading = || signed(Scope::Trade).and_then(|key| within_order_limit(front, key));
     match (method, path) {
@@ -117,7 +117,7 @@ fn spot(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -> 
 }
 
 fn wallet(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -> Result<Value, Failure> {
-    let signed = |scope| authenticate(front, raw, params, scope, now_ms());
+    let signed = |scope| authenticate(front, raw, params, scope, front.now_ms());
     match (method, path) {
         ("GET", "capital/config/getall") => Ok(account::coins(front, signed(Scope::Read)?)),
         ("GET", "account/apiRestrictions") => Ok(account::restrictions(signed(Scope::Read)?)),
@@ -148,7 +148,7 @@ fn wallet(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -
 
 fn futures(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -> Result<Value, Failure> {
     const LINEAR: Market = Market::Linear;
-    let now = now_ms();
+    let now = front.now_ms();
     let signed = |scope| authenticate(front, raw, params, scope, now);
     let trading = || signed(Scope::Trade).and_then(|key| within_order_limit(front, key));
     match (method, path) {

@@ -14,13 +14,13 @@ use trading::Market;
 
 use crate::auth::{Key, Scope};
 use crate::server::{Raw, Reply};
-use crate::state::{Front, count, now_ms};
+use crate::state::{Front, count};
 use request::{Failure, Fields, authenticate, reply};
 pub(crate) use stream::stream;
 
 /// Answers one REST request.
 pub(crate) fn answer(front: &Front, raw: &Raw) -> Reply {
-    let now = now_ms();
+    let now = front.now_ms();
     let Some(path) = raw.path.strip_prefix("/v5/") else { return no_such_path() };
     let api_key = raw.header("x-bapi-api-key");
     let enters = raw.method == "POST" && path.starts_with("order/");

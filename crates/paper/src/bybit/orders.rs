@@ -217,7 +217,7 @@ pub(crate) fn batch(
             Ok(ids) => {
                 row["orderId"] = ids["orderId"].clone();
                 row["orderLinkId"] = ids["orderLinkId"].clone();
-                row["createAt"] = crate::state::now_ms().to_string().into();
+                row["createAt"] = front.now_ms().to_string().into();
                 results.push(json!({ "code": 0, "msg": "OK" }));
             }
             Err(failure) => results.push(json!({ "code": failure.code, "msg": failure.message })),

@@ -70,8 +70,13 @@ impl Core {
         }
     }
 
+    /// How many records a block has.
+    pub(crate) const fn block(&self) -> u64 {
+        self.state_every
+    }
+
     /// Makes blocks shorter, so that tests see many.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) const fn set_block(&mut self, records: u64) {
         (self.state_every, self.state_due) = (records, records);
     }
@@ -124,6 +129,8 @@ impl Core {
             return false;
         }
         gathered.runs_ahead = counters.runs_ahead;
+        #[cfg(feature = "sim")]
+        let states = if self.forgets_counters { BTreeMap::new() } else { states };
         (self.states, self.everywhere) = (states, counters.everywhere);
         self.context.now = self.context.now.max(body.time);
         self.state_due = (body.sequence / self.state_every + 1) * self.state_every;
