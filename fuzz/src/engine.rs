@@ -81,7 +81,7 @@ pub(crate) fn run(attacked: &mut Attacked, seeds: &[Vec<u8>], seed: u64, budget:
         run.one(attacked, input);
     }
     while run.failure.is_none() && !is_over(budget, run.executions, start) {
-        let mut input = random.pick(&run.kept).cloned().unwrap_or_default();
+        let mut input = start_from(&mut random, &run.kept).to_vec();
         mutate(&mut random, &mut input, &run.kept);
         run.one(attacked, &input);
     }
@@ -93,6 +93,14 @@ pub(crate) fn run(attacked: &mut Attacked, seeds: &[Vec<u8>], seed: u64, budget:
         failure: run.failure,
         kept: run.shortest.into_values().collect::<BTreeSet<_>>().into_iter().collect(),
     }
+}
+
+/// Mostly the shorter of two: a long input says little more and takes longer.
+fn start_from<'a>(random: &mut Random, kept: &'a [Vec<u8>]) -> &'a [u8] {
+    let mut one = || random.pick(kept).map_or(&[][..], Vec::as_slice);
+    let (first, second) = (one(), one());
+    let shorter = if second.len() < first.len() { second } else { first };
+    if random.once_in(4) { first } else { shorter }
 }
 
 fn is_over(budget: Budget, executions: u64, start: Instant) -> bool {

@@ -116,7 +116,7 @@ fn one(target: &Target, wanted: &Wanted) -> Result<Outcome> {
     let mut attacked = (target.make)();
     if let Some(path) = &wanted.input {
         let input = fs::read(path).with_context(|| path.display().to_string())?;
-        let once = Budget { time: None, executions: Some(1), each: engine::TIME_LIMIT };
+        let once = Budget { time: None, executions: Some(1), each: engine::TIME_LIMIT * target.patience };
         return Ok(engine::run(&mut attacked, &[input], wanted.seed, once));
     }
     let mut inputs = seeds::committed(target.name)?;
@@ -124,7 +124,8 @@ fn one(target: &Target, wanted: &Wanted) -> Result<Outcome> {
     if inputs.is_empty() {
         bail!("{} has nothing to start from", target.name);
     }
-    Ok(engine::run(&mut attacked, &inputs, wanted.seed, wanted.budget))
+    let budget = Budget { each: engine::TIME_LIMIT * target.patience, ..wanted.budget };
+    Ok(engine::run(&mut attacked, &inputs, wanted.seed, budget))
 }
 
 fn report(target: &Target, failure: &Failure, wanted: &Wanted) -> Result<()> {

@@ -271,6 +271,9 @@ const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-' | b'_' | b'%')
 }
 
+/// Longest word, in bytes either side of where it was found: what is longer is no word.
+const LONGEST_WORD: usize = 256;
+
 /// A word somewhere in the input.
 fn word_at(random: &mut Random, input: &[u8]) -> Option<Range<usize>> {
     if input.is_empty() {
@@ -278,8 +281,11 @@ fn word_at(random: &mut Random, input: &[u8]) -> Option<Range<usize>> {
     }
     let from = random.below(input.len());
     let start = from + input[from..].iter().position(|byte| is_word(*byte))?;
-    let before = input[..start].iter().rposition(|byte| !is_word(*byte)).map_or(0, |at| at + 1);
-    let length = input[start..].iter().position(|byte| !is_word(*byte)).unwrap_or(input.len() - start);
+    let first = start.saturating_sub(LONGEST_WORD);
+    let before =
+        input[first..start].iter().rposition(|byte| !is_word(*byte)).map_or(first, |at| first + at + 1);
+    let rest = &input[start..input.len().min(start + LONGEST_WORD)];
+    let length = rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len());
     Some(before..start + length)
 }
 

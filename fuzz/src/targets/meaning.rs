@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use trading::{Amount, Decimal, Intent, Order, Side, Venue};
+use trading::{Amendment, Amount, Decimal, Intent, Order, OrderReference, Side, Venue};
 use venue::HttpRequest;
 
 use crate::targets::words::on_paper;
@@ -48,32 +48,41 @@ fn object(text: &str) -> Vec<(String, String)> {
     members.into_iter().map(|(name, value)| (name, plain(value))).collect()
 }
 
-/// An order over HTTP.
+/// What is asked for over HTTP.
 pub(crate) fn check_http(venue: Venue, request: &HttpRequest, intent: &Intent) {
-    let Intent::Place(order) = intent else { return };
+    if !names_orders(intent) {
+        return;
+    }
     let body = String::from_utf8_lossy(&request.body);
     match venue {
-        Venue::Binance => agree(venue, &[form(request.query()), form(&body)].concat(), order),
-        Venue::Bybit => check_json(venue, &body, order),
+        Venue::Binance => agree(venue, &[form(request.query()), form(&body)].concat(), intent),
+        Venue::Bybit => agree(venue, &object(&body), intent),
     }
 }
 
-/// An order as raw JSON.
+/// What is asked for as raw JSON.
 pub(crate) fn check_native(venue: Venue, body: &str, intent: &Intent) {
-    if let Intent::Place(order) = intent {
-        check_json(venue, body, order);
+    if names_orders(intent) {
+        agree(venue, &object(body), intent);
     }
 }
 
-/// An order in a frame.
+/// What is asked for in a frame.
 pub(crate) fn check_frame(venue: Venue, text: &str, intent: &Intent) {
-    let Intent::Place(order) = intent else { return };
+    if !names_orders(intent) {
+        return;
+    }
     let frame: Frame<'_> = serde_json::from_str(text).expect("what is approved is JSON to anyone");
     let inner = match venue {
         Venue::Binance => frame.params,
         Venue::Bybit => frame.args.and_then(|args| args.first().copied()),
     };
-    agree(venue, &object(inner.expect("an order is somewhere").get()), order);
+    agree(venue, &object(inner.expect("an order is somewhere").get()), intent);
+}
+
+/// Whether single orders are named in it, or several.
+const fn names_orders(intent: &Intent) -> bool {
+    matches!(intent, Intent::Place(_) | Intent::Amend(_) | Intent::Cancel { .. } | Intent::Batch(_))
 }
 
 /// Where an order stands in a frame.
@@ -85,34 +94,116 @@ struct Frame<'a> {
     args: Option<Vec<&'a RawValue>>,
 }
 
-fn check_json(venue: Venue, body: &str, order: &Order) {
-    agree(venue, &object(body), order);
+/// One request, or each of a list of them.
+fn agree(venue: Venue, pairs: &[(String, String)], intent: &Intent) {
+    match intent {
+        Intent::Place(order) => place(&Said { venue, pairs }, order),
+        Intent::Amend(change) => amend(&Said { venue, pairs }, change),
+        Intent::Cancel { instrument, target } => {
+            let said = Said { venue, pairs };
+            said.text("symbol", instrument.symbol.as_str());
+            said.reference(target);
+        }
+        Intent::Batch(legs) => batch(venue, pairs, legs),
+        _ => {}
+    }
 }
 
-/// Each field is there once and says what the order says.
-fn agree(venue: Venue, pairs: &[(String, String)], order: &Order) {
-    let only = |name: &str| {
-        let mut found = pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
+/// A list has as many elements as there are legs, each its own. What is one request to the venue and two
+/// legs to us (cancel and replace) has no list.
+fn batch(venue: Venue, pairs: &[(String, String)], legs: &[Intent]) {
+    let said = Said { venue, pairs };
+    let list = ["batchOrders", "request"].into_iter().find_map(|name| said.only(name));
+    let Some(list) = list else {
+        legs.iter().filter(|leg| matches!(leg, Intent::Place(_))).for_each(|leg| agree(venue, pairs, leg));
+        return;
+    };
+    let elements: Vec<&RawValue> = serde_json::from_str(list).expect("a list");
+    assert_eq!(elements.len(), legs.len(), "as many orders as were approved");
+    for (element, leg) in elements.iter().zip(legs) {
+        agree(venue, &object(element.get()), leg);
+    }
+}
+
+fn place(said: &Said<'_>, order: &Order) {
+    said.text("symbol", order.instrument.symbol.as_str());
+    said.side(order.side);
+    said.amount(&order.amount);
+    if let Some(price) = order.price {
+        said.number("price", price.decimal());
+    }
+    if let Some(price) = order.trigger_price {
+        // Binance's conditional orders have another name for it; never both.
+        let names = ["stopPrice", "triggerPrice"].into_iter().filter(|name| said.only(name).is_some());
+        let names: Vec<_> = names.collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        said.number(names[0], price.decimal());
+    }
+}
+
+fn amend(said: &Said<'_>, change: &Amendment) {
+    said.text("symbol", change.instrument.symbol.as_str());
+    said.reference(&change.target);
+    if let Some(side) = change.side {
+        said.side(side);
+    }
+    if let Some(amount) = &change.amount {
+        said.amount(amount);
+    }
+    if let Some(price) = change.price {
+        said.number("price", price.decimal());
+    }
+}
+
+/// The names and values of one request. Each field is there once and says what the intent says.
+struct Said<'a> {
+    venue: Venue,
+    pairs: &'a [(String, String)],
+}
+
+impl<'a> Said<'a> {
+    fn only(&self, name: &str) -> Option<&'a str> {
+        let mut found = self.pairs.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
         let first = found.next();
         assert!(found.next().is_none(), "`{name}` is there twice");
         first
-    };
-    let same = |name: &str, own: Decimal| {
-        let text = only(name).unwrap_or_else(|| panic!("`{name}` is not there"));
-        assert_eq!(on_paper(text), on_paper(&own.to_string()), "`{name}`");
-    };
-    assert_eq!(only("symbol"), Some(order.instrument.symbol.as_str()));
-    let side = match order.side {
-        Side::Buy => "buy",
-        Side::Sell => "sell",
-    };
-    assert_eq!(only("side").map(str::to_ascii_lowercase).as_deref(), Some(side));
-    match (&order.amount, venue) {
-        (Amount::Base(quantity), Venue::Binance) => same("quantity", quantity.decimal()),
-        (Amount::Base(quantity), Venue::Bybit) => same("qty", quantity.decimal()),
-        (Amount::Quote(_) | Amount::WholePosition, _) => {}
     }
-    if let Some(price) = order.price {
-        same("price", price.decimal());
+
+    fn text(&self, name: &str, own: &str) {
+        assert_eq!(self.only(name), Some(own), "`{name}`");
+    }
+
+    fn number(&self, name: &str, own: Decimal) {
+        let text = self.only(name).unwrap_or_else(|| panic!("`{name}` is not there"));
+        assert_eq!(on_paper(text), on_paper(&own.to_string()), "`{name}`");
+    }
+
+    fn side(&self, own: Side) {
+        let side = match own {
+            Side::Buy => "buy",
+            Side::Sell => "sell",
+        };
+        assert_eq!(self.only("side").map(str::to_ascii_lowercase).as_deref(), Some(side));
+    }
+
+    fn amount(&self, own: &Amount) {
+        match (own, self.venue) {
+            (Amount::Base(quantity), Venue::Binance) => self.number("quantity", quantity.decimal()),
+            (Amount::Base(quantity), Venue::Bybit) => self.number("qty", quantity.decimal()),
+            (Amount::Quote(_) | Amount::WholePosition, _) => {}
+        }
+    }
+
+    fn reference(&self, own: &OrderReference) {
+        let client = match self.venue {
+            Venue::Binance => "origClientOrderId",
+            Venue::Bybit => "orderLinkId",
+        };
+        if let Some(id) = own.client() {
+            self.text(client, id.as_str());
+        }
+        if let Some(id) = own.venue() {
+            self.text("orderId", id.as_str());
+        }
     }
 }
