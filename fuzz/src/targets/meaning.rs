@@ -194,16 +194,22 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// Which order is meant. Conditional orders at Binance have names of their own for it.
     fn reference(&self, own: &OrderReference) {
-        let client = match self.venue {
-            Venue::Binance => "origClientOrderId",
-            Venue::Bybit => "orderLinkId",
+        let (client, venue): (&[&str], &[&str]) = match self.venue {
+            Venue::Binance => (&["origClientOrderId", "clientAlgoId"], &["orderId", "algoId"]),
+            Venue::Bybit => (&["orderLinkId"], &["orderId"]),
         };
         if let Some(id) = own.client() {
-            self.text(client, id.as_str());
+            self.one_of(client, id.as_str());
         }
         if let Some(id) = own.venue() {
-            self.text("orderId", id.as_str());
+            self.one_of(venue, id.as_str());
         }
+    }
+
+    fn one_of(&self, names: &[&str], own: &str) {
+        let said: Vec<_> = names.iter().filter_map(|name| self.only(name)).collect();
+        assert_eq!(said, [own], "{names:?}");
     }
 }
