@@ -130,14 +130,10 @@ fn place(said: &Said<'_>, order: &Order) {
     said.side(order.side);
     said.amount(&order.amount);
     if let Some(price) = order.price {
-        said.number("price", price.decimal());
+        said.number(&["price"], price.decimal());
     }
     if let Some(price) = order.trigger_price {
-        // Binance's conditional orders have another name for it; never both.
-        let names = ["stopPrice", "triggerPrice"].into_iter().filter(|name| said.only(name).is_some());
-        let names: Vec<_> = names.collect();
-        assert_eq!(names.len(), 1, "{names:?}");
-        said.number(names[0], price.decimal());
+        said.number(&["stopPrice", "triggerPrice"], price.decimal());
     }
 }
 
@@ -151,7 +147,7 @@ fn amend(said: &Said<'_>, change: &Amendment) {
         said.amount(amount);
     }
     if let Some(price) = change.price {
-        said.number("price", price.decimal());
+        said.number(&["price"], price.decimal());
     }
 }
 
@@ -173,9 +169,11 @@ impl<'a> Said<'a> {
         assert_eq!(self.only(name), Some(own), "`{name}`");
     }
 
-    fn number(&self, name: &str, own: Decimal) {
-        let text = self.only(name).unwrap_or_else(|| panic!("`{name}` is not there"));
-        assert_eq!(on_paper(text), on_paper(&own.to_string()), "`{name}`");
+    /// A number under one of a few names: where Binance has several, never two at once.
+    fn number(&self, names: &[&str], own: Decimal) {
+        let said: Vec<_> = names.iter().filter_map(|name| self.only(name)).collect();
+        assert_eq!(said.len(), 1, "{names:?}: {said:?}");
+        assert_eq!(on_paper(said[0]), on_paper(&own.to_string()), "{names:?}");
     }
 
     fn side(&self, own: Side) {
@@ -188,8 +186,10 @@ impl<'a> Said<'a> {
 
     fn amount(&self, own: &Amount) {
         match (own, self.venue) {
-            (Amount::Base(quantity), Venue::Binance) => self.number("quantity", quantity.decimal()),
-            (Amount::Base(quantity), Venue::Bybit) => self.number("qty", quantity.decimal()),
+            (Amount::Base(quantity), Venue::Binance) => {
+                self.number(&["quantity", "newQty"], quantity.decimal())
+            }
+            (Amount::Base(quantity), Venue::Bybit) => self.number(&["qty"], quantity.decimal()),
             (Amount::Quote(_) | Amount::WholePosition, _) => {}
         }
     }
