@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use trading::Venue;
 
 use crate::network::Bases;
+use crate::places::Places;
 use crate::settle::Unsettled;
 use crate::shares::Shares;
 use crate::stand_ins::Logins;
@@ -23,8 +24,13 @@ pub(crate) struct Endpoint {
     pub(crate) upstream: Upstream,
     pub(crate) unsettled: Unsettled,
     /// Places for streams.
-    pub(crate) streams: Arc<Semaphore>,
-    pub(crate) shares: Shares,
+    pub(crate) streams: Arc<Places>,
+    /// Bots' shares of what is under way.
+    pub(crate) shares: Arc<Shares>,
+    /// Bots' shares of the streams.
+    pub(crate) stream_shares: Arc<Shares>,
+    /// Room for requests that need no login.
+    pub(crate) public: Semaphore,
 }
 
 #[derive(Serialize)]

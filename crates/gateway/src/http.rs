@@ -14,8 +14,9 @@ use venue::{DenialKind, HttpRequest, Spelling, Transport, Unsigned};
 
 use crate::endpoint::Endpoint;
 use crate::mask::Mask;
-use crate::places::Place;
+use crate::places::Taken;
 use crate::report;
+use crate::shares::Share;
 use crate::stand_ins::StandIn;
 use crate::upstream::{self, UpstreamError};
 
@@ -50,24 +51,30 @@ fn take_thesis(message: &mut HttpMessage) -> Option<String> {
 pub(crate) async fn answer(
     endpoint: Arc<Endpoint>,
     request: Request<Incoming>,
-    place: &Place,
+    taken: &Taken,
 ) -> Response<Full<Bytes>> {
     let mut message = match read(request).await {
         Ok(message) => message,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
     };
+    // Not before it is there: whoever never sends the rest is as idle as whoever sends nothing.
+    let _busy = taken.busy();
     let thesis = take_thesis(&mut message);
     let native = match native(&message) {
         Ok(native) => native,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
     };
     if venue::is_public(endpoint.venue, &native) {
+        let Ok(_room) = endpoint.public.try_acquire() else {
+            let why = "too many requests without a login are under way";
+            return refusal(endpoint.venue, DenialKind::Unavailable, why);
+        };
         return pass_through(&endpoint, venue::without_credentials(native)).await;
     }
     match admit(&endpoint, native) {
         Ok((login, spelling)) => {
-            place.is_known();
-            let Some(_share) = endpoint.shares.take(&login.bot) else {
+            taken.place.is_known();
+            let Some(share) = endpoint.shares.take(&login.bot) else {
                 return refusal(
                     endpoint.venue,
                     DenialKind::Unavailable,
@@ -75,7 +82,7 @@ pub(crate) async fn answer(
                 );
             };
             message.spelling = spelling_name(spelling);
-            decide(&endpoint, &login, &message, thesis).await
+            decide(&endpoint, &login, &share, &message, thesis).await
         }
         Err((kind, problem)) => refusal(endpoint.venue, kind, &problem),
     }
@@ -187,12 +194,16 @@ pub(crate) fn reasons(denials: &[protocol::sign::DenialText]) -> String {
 async fn decide(
     endpoint: &Endpoint,
     login: &StandIn,
+    share: &Share,
     message: &HttpMessage,
     thesis: Option<String>,
 ) -> Response<Full<Bytes>> {
     let StandIn { bot, account, .. } = login;
     let question = Question { bot, account, venue: endpoint.venue, http: message, thesis };
-    match endpoint.vault.ask(&question).await {
+    let turn = share.turn().await;
+    let outcome = endpoint.vault.ask(&question).await;
+    drop(turn);
+    match outcome {
         ReplyOutcome::Approved { request, .. } => send(endpoint, login, &request).await,
         ReplyOutcome::Denied { denials, .. } => {
             refusal(endpoint.venue, denied_kind(&denials), &reasons(&denials))

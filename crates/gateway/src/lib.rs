@@ -41,13 +41,17 @@ pub use stand_ins::{Directory, DirectoryError, StandIn};
 use endpoint::Endpoint;
 use patience::Patient;
 use places::{Places, Taken};
+use shares::Shares;
 use stand_ins::Logins;
 use upstream::Upstream;
 use vault_link::VaultLink;
 
 /// Most connections from bots at once, per venue, streams apart. One more takes the place of an idle one.
 const MAX_CONNECTIONS: usize = 1_024;
-/// Most streams at once, per venue.
+/// Most requests without a login under way, per venue.
+const MAX_PUBLIC: usize = 256;
+/// Most streams at once, per venue. One more takes the place of one that nobody logged in to, or of the
+/// longest silent.
 const MAX_STREAMS: usize = 256;
 /// Open files asked of the system: connections, streams and their venues' sides, at every venue.
 const OPEN_FILES: u64 = 8_192;
@@ -110,8 +114,10 @@ pub async fn run(
             vault: vault.clone(),
             upstream: upstream.clone(),
             unsettled: settle::Unsettled::default(),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            shares: shares::Shares::default(),
+            streams: Places::new(MAX_STREAMS),
+            shares: Shares::new(shares::MOST_REQUESTS),
+            stream_shares: Shares::new(shares::MOST_STREAMS),
+            public: Semaphore::new(MAX_PUBLIC),
         });
         tokio::spawn(marks::keep_fresh(Arc::clone(&endpoint)));
         tokio::spawn(settle::keep_settled(Arc::clone(&endpoint)));
@@ -162,11 +168,11 @@ async fn serve(stream: TcpStream, taken: Taken, endpoint: Arc<Endpoint>) {
     let service = service_fn(move |request| {
         let (endpoint, taken) = (Arc::clone(&endpoint), Arc::clone(&own));
         async move {
-            let _busy = taken.busy();
             let reply = if stream::is_upgrade(&request) {
+                let _busy = taken.busy();
                 stream::open(endpoint, request).await
             } else {
-                http::answer(endpoint, request, &taken.place).await
+                http::answer(endpoint, request, &taken).await
             };
             Ok::<_, std::convert::Infallible>(reply)
         }

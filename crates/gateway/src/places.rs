@@ -1,7 +1,7 @@
 //! How many may be connected at once, and who goes when there is no place left.
 //!
 //! Whoever just holds a connection open makes room for whoever comes: first of those that have shown no
-//! valid login, then of those idle longest. A request under way is never cut off.
+//! valid login, then of those idle longest. A request that came in whole is never cut off.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

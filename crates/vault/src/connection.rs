@@ -8,17 +8,10 @@ use protocol::line::LineBuffer;
 use protocol::peer::Peer;
 
 use crate::outgoing::Outgoing;
+use crate::turns::{Party, Whose};
 
 /// Most bytes that may wait for a caller who does not read; more ends the connection.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
-
-/// Most lines of one caller in a turn: whoever sends many waits for whoever sends one. The gateway
-/// speaks for many bots, and holds each of them to a share of its own.
-const MAX_LINES: usize = 4;
-const MAX_LINES_OF_A_GATEWAY: usize = 64;
-/// Most lines of one caller whose replies are not out; more wait in the socket.
-const MAX_IN_FLIGHT: usize = 16;
-const MAX_IN_FLIGHT_OF_A_GATEWAY: usize = 1024;
 
 /// Most reads of what a caller has sent that is not heard any more.
 const MAX_THROWN_AWAY: usize = 16;
@@ -52,14 +45,21 @@ pub(crate) struct Connection {
     pub(crate) has_more: bool,
     /// Lines whose replies are not out yet.
     pub(crate) in_flight: usize,
+    /// Who is answerable for it.
+    pub(crate) party: Party,
+    /// Lines it had, as [`crate::turns::Turns`] reckons.
+    pub(crate) had: u64,
 }
 
 impl Connection {
     pub(crate) fn new(stream: UnixStream, door: Door, peer: Peer) -> Self {
+        let whose = if door == Door::Gateway { Whose::Gateway } else { Whose::User(peer.uid) };
         Self {
             stream,
             door,
             peer,
+            party: Party { whose, bot: None },
+            had: 0,
             input: LineBuffer::new(),
             output: Outgoing::default(),
             ended: false,
@@ -70,18 +70,9 @@ impl Connection {
         }
     }
 
-    /// Whether there is something to read, or something read and not taken, and room for a reply.
-    pub(crate) fn wants_a_turn(&self) -> bool {
-        (self.readable || self.has_more) && self.share() > 0
-    }
-
-    /// How many lines may be taken in one turn now.
-    pub(crate) fn share(&self) -> usize {
-        let (lines, in_flight) = match self.door {
-            Door::Sign | Door::Admin => (MAX_LINES, MAX_IN_FLIGHT),
-            Door::Gateway => (MAX_LINES_OF_A_GATEWAY, MAX_IN_FLIGHT_OF_A_GATEWAY),
-        };
-        lines.min(in_flight.saturating_sub(self.in_flight))
+    /// Whether there is something to read, or something read and not taken.
+    pub(crate) const fn wants_a_turn(&self) -> bool {
+        self.readable || self.has_more
     }
 
     /// Takes note of what the event loop tells.

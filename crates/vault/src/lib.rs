@@ -26,6 +26,7 @@ mod signer;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod ticket;
+mod turns;
 pub mod vectors;
 
 use std::io;

@@ -15,6 +15,7 @@ use mio::net::UnixListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use protocol::admin::{AdminReply, SocketUse};
+use protocol::envelope::Envelope;
 use protocol::line::LineTooLong;
 use protocol::peer::Peer;
 
@@ -27,6 +28,7 @@ use crate::recorder::Recorder;
 use crate::request::Caller;
 use crate::resume;
 use crate::ticket::DurableBelow;
+use crate::turns::{Party, Turns};
 
 /// Most connections at once on each socket: bots cannot shut out the operators.
 const MAX_BOTS: usize = 256;
@@ -43,8 +45,10 @@ const fn most(door: Door) -> usize {
     }
 }
 
-/// Most lines in a turn of the loop: replies leave between turns.
-const MAX_LINES_IN_A_TURN: usize = 256;
+/// Most lines of one connection in a row: then it is somebody else's turn.
+const MAX_LINES_IN_A_ROW: usize = 4;
+/// Most commands of one operator whose replies are not out.
+const MAX_COMMANDS: usize = 16;
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Pause between attempts to reach the journal.
@@ -74,8 +78,9 @@ pub(crate) struct Server {
     listeners: [(Token, Door, UnixListener); 3],
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
-    /// Who was served last: the next turn begins behind it, so that nobody is always the last.
-    last_served: usize,
+    turns: Turns,
+    /// Who was gone before all answers to it were out, and how many are not.
+    gone: BTreeMap<usize, (Party, usize)>,
     /// Bots turned away since start because too many connections were open.
     bots_refused: u64,
     core: Core,
@@ -111,7 +116,8 @@ impl Server {
             ],
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
-            last_served: FIRST_CONNECTION,
+            turns: Turns::default(),
+            gone: BTreeMap::new(),
             bots_refused: 0,
             core,
             clock: Clock::start(),
@@ -174,7 +180,7 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.connections.values().any(|caller| caller.wants_a_turn() && self.has_room(caller.door)) {
+        if self.connections.values().any(|caller| self.may_go_on(caller, Instant::now())) {
             return Some(Duration::ZERO);
         }
         self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
@@ -257,33 +263,63 @@ impl Server {
         }
     }
 
-    /// Gives each caller with something to say a turn, operators first, then settles what follows
+    /// Takes what operators say, then lines of everybody else in fair turns, then settles what follows
     /// from all.
     fn serve_readable(&mut self) -> io::Result<()> {
-        let mut waiting: Vec<usize> =
-            self.connections.iter().filter(|(_, caller)| caller.wants_a_turn()).map(|(&id, _)| id).collect();
-        let behind = waiting.partition_point(|id| *id <= self.last_served);
-        waiting.rotate_left(behind);
-        waiting.sort_by_key(|id| self.connections.get(id).is_none_or(|caller| caller.door != Door::Admin));
-        let mut left = MAX_LINES_IN_A_TURN;
-        for id in waiting {
-            if left == 0 {
-                break;
-            }
-            let Some(connection) = self.connections.get(&id) else { continue };
-            if !self.has_room(connection.door) {
-                continue;
-            }
-            self.last_served = id;
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
-            // What is left of the last turn goes first; only then is more read.
-            let filled = connection.has_more || connection.fill(&mut self.chunk).is_ok();
-            match if filled { self.take_lines(id, left) } else { Err(io::ErrorKind::BrokenPipe.into()) } {
-                Ok(taken) => left -= taken,
-                Err(_) => self.drop_connection(id),
+        let now = Instant::now();
+        let waiting = |door: fn(Door) -> bool| {
+            let own = self.connections.iter().filter(move |(_, caller)| door(caller.door));
+            own.filter(|(_, caller)| self.may_go_on(caller, now)).map(|(&id, _)| id).collect()
+        };
+        let operators: Vec<usize> = waiting(|door| door == Door::Admin);
+        let mut callers: Vec<usize> = waiting(|door| door != Door::Admin);
+        for id in operators {
+            self.serve(id, MAX_LINES_IN_A_ROW);
+        }
+        let mut left = self.turns.most_lines(now);
+        while left > 0
+            && let Some((place, id)) = self.next_of(&callers)
+        {
+            left = left.saturating_sub(self.serve(id, left.min(MAX_LINES_IN_A_ROW)).max(1));
+            if !self.connections.get(&id).is_some_and(|caller| self.may_go_on(caller, now)) {
+                callers.swap_remove(place);
             }
         }
+        self.turns.forget(|party| self.connections.values().any(|caller| caller.party == *party));
         self.settle()
+    }
+
+    /// Whose turn it is among `callers`: the place in the list, and the connection.
+    fn next_of(&self, callers: &[usize]) -> Option<(usize, usize)> {
+        let ranked = callers.iter().enumerate().filter_map(|(place, id)| {
+            let caller = self.connections.get(id)?;
+            Some((self.turns.rank(&caller.party, caller.had), place, *id))
+        });
+        ranked.min().map(|(_, place, id)| (place, id))
+    }
+
+    /// Whether `caller` has something to say that can be taken now.
+    fn may_go_on(&self, caller: &Connection, now: Instant) -> bool {
+        caller.wants_a_turn() && self.has_room(caller.door) && self.share(caller, now) > 0
+    }
+
+    /// How many lines of `caller` may be taken now, whoever else waits.
+    fn share(&self, caller: &Connection, now: Instant) -> usize {
+        match caller.door {
+            Door::Admin => MAX_COMMANDS.saturating_sub(caller.in_flight),
+            Door::Sign | Door::Gateway => self.turns.room(&caller.party, now),
+        }
+    }
+
+    /// Reads and takes at most `most` lines of one connection; how many it took.
+    fn serve(&mut self, id: usize, most: usize) -> usize {
+        let Some(connection) = self.connections.get_mut(&id) else { return 0 };
+        // What is left of the last turn goes first; only then is more read.
+        if !connection.has_more && connection.fill(&mut self.chunk).is_err() {
+            self.drop_connection(id);
+            return 0;
+        }
+        self.take_lines(id, most)
     }
 
     /// Whether what comes in by `door` can be taken now. A halt is taken when orders are not.
@@ -295,17 +331,17 @@ impl Server {
     }
 
     /// Takes lines of one connection, at most `most` and at most its share; how many it took.
-    fn take_lines(&mut self, id: usize, most: usize) -> io::Result<usize> {
+    fn take_lines(&mut self, id: usize, most: usize) -> usize {
         let arrived = Instant::now();
         let now = self.clock.now();
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(0) };
+        let most = most.min(self.connections.get(&id).map_or(0, |caller| self.share(caller, arrived)));
+        let Some(connection) = self.connections.get_mut(&id) else { return 0 };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
         connection.has_more = false;
-        let most = most.min(connection.share());
-        let mut taken = 0;
+        let (mut taken, mut asked) = (0, 0);
         loop {
             if taken >= most {
                 connection.has_more = true;
@@ -322,13 +358,20 @@ impl Server {
                 Ok(None) => break,
                 Err(LineTooLong) => {
                     self.core.step(Input::TooLong { from: id }, now, &mut self.out);
-                    connection.in_flight += 1;
+                    asked += 1;
                     connection.hear_no_more(&mut self.chunk);
                     break;
                 }
             };
             if line.is_empty() {
                 continue;
+            }
+            if connection.door == Door::Sign && connection.party.bot.is_none() {
+                // Before the first answer is due: nothing of it is on its way yet but refusals.
+                let named = Envelope::read(line).ok().and_then(|envelope| envelope.bot);
+                let party = Party { bot: named, ..connection.party };
+                self.turns.move_over(&connection.party, &party, connection.in_flight);
+                connection.party = party;
             }
             let before = self.core.recorder().next_index();
             let salt = fresh_salt();
@@ -337,12 +380,14 @@ impl Server {
                 Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
             };
             let due = self.core.step(input, now, &mut self.out);
-            connection.in_flight += usize::from(due);
+            asked += usize::from(due);
             if self.core.recorder().next_index() > before {
                 self.asked_at.push_back((before, arrived));
             }
         }
-        Ok(taken)
+        connection.in_flight += asked;
+        self.turns.had(&connection.party, &mut connection.had, taken, asked, arrived);
+        taken
     }
 
     /// Carries out what the core said: records first, so that the journal syncs while the rest is
@@ -393,7 +438,11 @@ impl Server {
             }
         }
         let status = self.status_line(line);
-        let Some(connection) = self.connections.get_mut(&to) else { return };
+        let Some(connection) = self.connections.get_mut(&to) else {
+            self.forget_one_of(to);
+            return;
+        };
+        self.turns.answered(&connection.party);
         connection.in_flight = connection.in_flight.saturating_sub(1);
         if connection.queue(status.as_deref().unwrap_or(line)).is_err() {
             self.drop_connection(to);
@@ -480,6 +529,21 @@ impl Server {
     fn drop_connection(&mut self, id: usize) {
         if let Some(mut connection) = self.connections.remove(&id) {
             drop(self.poll.registry().deregister(&mut connection.stream));
+            // Its records are on their way all the same, and count against whoever asked.
+            if connection.in_flight > 0 {
+                self.gone.insert(id, (connection.party, connection.in_flight));
+            }
+        }
+    }
+
+    /// An answer nobody waits for any more is out.
+    fn forget_one_of(&mut self, id: usize) {
+        if let Some((party, left)) = self.gone.get_mut(&id) {
+            self.turns.answered(party);
+            *left -= 1;
+            if *left == 0 {
+                self.gone.remove(&id);
+            }
         }
     }
 }
