@@ -192,8 +192,9 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        let now = Instant::now();
-        if !self.knocking.is_empty() || self.connections.values().any(|caller| self.may_go_on(caller, now)) {
+        let in_company = self.turns.in_company(Instant::now());
+        let waits = |caller: &Connection| self.may_go_on(caller, in_company);
+        if !self.knocking.is_empty() || self.connections.values().any(waits) {
             return Some(Duration::ZERO);
         }
         self.journal.is_none().then(|| self.journal_due.saturating_duration_since(Instant::now()))
@@ -284,59 +285,70 @@ impl Server {
     /// Takes what operators say, then lines of everybody else in fair turns, then settles what follows
     /// from all.
     fn serve_readable(&mut self) -> io::Result<()> {
-        let now = Instant::now();
-        let waiting = |door: fn(Door) -> bool| {
-            let own = self.connections.iter().filter(move |(_, caller)| door(caller.door));
-            own.filter(|(_, caller)| self.may_go_on(caller, now)).map(|(&id, _)| id).collect()
-        };
-        let operators: Vec<usize> = waiting(|door| door == Door::Admin);
-        let mut callers: Vec<usize> = waiting(|door| door != Door::Admin);
-        for id in operators {
-            self.serve(id, MAX_LINES_IN_A_ROW);
-        }
-        let mut left = self.turns.most_lines(now);
-        while left > 0
-            && let Some((place, id)) = self.next_of(&callers)
+        let in_company = self.turns.in_company(Instant::now());
+        let mut operators = Vec::new();
+        let mut callers: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
+        for (&id, caller) in self.connections.iter().filter(|(_, caller)| self.may_go_on(caller, in_company))
         {
-            left = left.saturating_sub(self.serve(id, left.min(MAX_LINES_IN_A_ROW)).max(1));
-            if !self.connections.get(&id).is_some_and(|caller| self.may_go_on(caller, now)) {
-                callers.swap_remove(place);
+            match (caller.door, callers.get_mut(&caller.party)) {
+                (Door::Admin, _) => operators.push(id),
+                (_, Some(own)) => own.push(id),
+                (_, None) => drop(callers.insert(caller.party.clone(), vec![id])),
+            }
+        }
+        for id in operators {
+            self.serve(id, MAX_LINES_IN_A_ROW, in_company);
+        }
+        let mut left = Turns::most_lines(in_company);
+        while left > 0
+            && let Some((id, own)) = self.next_of(&mut callers)
+        {
+            own.retain(|other| *other != id);
+            left = left.saturating_sub(self.serve(id, left.min(MAX_LINES_IN_A_ROW), in_company).max(1));
+            if let Some(caller) = self.connections.get(&id)
+                && self.may_go_on(caller, in_company)
+            {
+                callers.entry(caller.party.clone()).or_default().push(id);
             }
         }
         self.turns.forget(|party| self.connections.values().any(|caller| caller.party == *party));
         self.settle()
     }
 
-    /// Whose turn it is among `callers`: the place in the list, and the connection.
-    fn next_of(&self, callers: &[usize]) -> Option<(usize, usize)> {
-        let ranked = callers.iter().enumerate().filter_map(|(place, id)| {
-            let caller = self.connections.get(id)?;
-            Some((self.turns.rank(&caller.party, caller.had), place, *id))
-        });
-        ranked.min().map(|(_, place, id)| (place, id))
+    /// Whose turn it is: the connection, and its party's list.
+    fn next_of<'a>(
+        &self,
+        callers: &'a mut BTreeMap<Party, Vec<usize>>,
+    ) -> Option<(usize, &'a mut Vec<usize>)> {
+        callers.retain(|_, own| !own.is_empty());
+        let (_, own) = callers.iter_mut().min_by_key(|(party, _)| self.turns.rank(party))?;
+        let least = |id: &&usize| self.connections.get(id).map_or(0, |caller| caller.had);
+        let id = *own.iter().min_by_key(least)?;
+        Some((id, own))
     }
 
     /// Whether `caller` has something to say that can be taken now.
-    fn may_go_on(&self, caller: &Connection, now: Instant) -> bool {
-        caller.wants_a_turn() && self.has_room(caller.door) && self.share(caller, now) > 0
+    fn may_go_on(&self, caller: &Connection, in_company: bool) -> bool {
+        caller.wants_a_turn() && self.has_room(caller.door) && self.share(caller, in_company) > 0
     }
 
     /// How many lines of `caller` may be taken now, whoever else waits.
-    fn share(&self, caller: &Connection, now: Instant) -> usize {
+    fn share(&self, caller: &Connection, in_company: bool) -> usize {
         match caller.door {
             Door::Admin => MAX_COMMANDS.saturating_sub(caller.in_flight),
-            Door::Sign | Door::Gateway => self.turns.room(&caller.party, now),
+            Door::Sign | Door::Gateway => self.turns.room(&caller.party, in_company),
         }
     }
 
     /// Reads and takes at most `most` lines of one connection; how many it took.
-    fn serve(&mut self, id: usize, most: usize) -> usize {
+    fn serve(&mut self, id: usize, most: usize, in_company: bool) -> usize {
         let Some(connection) = self.connections.get_mut(&id) else { return 0 };
         // What is left of the last turn goes first; only then is more read.
         if !connection.has_more && connection.fill(&mut self.chunk).is_err() {
             self.drop_connection(id);
             return 0;
         }
+        let most = most.min(self.connections.get(&id).map_or(0, |caller| self.share(caller, in_company)));
         self.take_lines(id, most)
     }
 
@@ -348,11 +360,10 @@ impl Server {
         }
     }
 
-    /// Takes lines of one connection, at most `most` and at most its share; how many it took.
+    /// Takes lines of one connection, at most `most`; how many it took.
     fn take_lines(&mut self, id: usize, most: usize) -> usize {
         let arrived = Instant::now();
         let now = self.clock.now();
-        let most = most.min(self.connections.get(&id).map_or(0, |caller| self.share(caller, arrived)));
         let Some(connection) = self.connections.get_mut(&id) else { return 0 };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },

@@ -62,15 +62,15 @@ pub(crate) struct Turns {
 }
 
 /// Sorts by who had least; of those who had equally little, whoever was silent longer comes first.
-type Rank = [(u64, u64); 3];
+type Rank = [(u64, u64); 2];
 
 impl Turns {
-    /// Where a connection of `party` that had `lines` stands; the lowest is next.
-    pub(crate) fn rank(&self, party: &Party, lines: u64) -> Rank {
+    /// Where `party` stands; the lowest is next. Of its connections the one that had least is.
+    pub(crate) fn rank(&self, party: &Party) -> Rank {
         let user = self.users.get(&party.whose).copied().unwrap_or_default();
         let own = self.parties.get(party).copied().unwrap_or_default();
         let level = |had: u64, below: u64| (had.max(below), had);
-        [level(user.had, self.users_below), level(own.had, user.below), level(lines, own.below)]
+        [level(user.had, self.users_below), level(own.had, user.below)]
     }
 
     /// Takes note that a connection of `party` had `lines` more, of which `asked` are due an answer; what it
@@ -115,28 +115,28 @@ impl Turns {
         self.parties.entry(to.clone()).or_default().in_flight += in_flight;
     }
 
-    /// How many lines of `party` may be taken now.
-    pub(crate) fn room(&self, party: &Party, now: Instant) -> usize {
+    /// How many lines of `party` may be taken now, [`Turns::in_company`] or not.
+    pub(crate) fn room(&self, party: &Party, in_company: bool) -> usize {
         let in_flight = self.parties.get(party).map_or(0, |share| share.in_flight);
-        self.most_in_flight(party.whose, now).saturating_sub(in_flight)
+        Self::most_in_flight(party.whose, in_company).saturating_sub(in_flight)
     }
 
     /// Whether more than one party has asked for something lately.
-    fn in_company(&self, now: Instant) -> bool {
+    pub(crate) fn in_company(&self, now: Instant) -> bool {
         let awake = |share: &&Share| share.asked.is_some_and(|asked| now.duration_since(asked) < AWAKE);
         self.parties.values().filter(awake).nth(1).is_some()
     }
 
     /// Most lines in a turn of the loop.
-    pub(crate) fn most_lines(&self, now: Instant) -> usize {
-        if self.in_company(now) { LINES_IN_COMPANY } else { LINES_ALONE }
+    pub(crate) const fn most_lines(in_company: bool) -> usize {
+        if in_company { LINES_IN_COMPANY } else { LINES_ALONE }
     }
 
     /// How many lines of `whose` party may be on their way.
-    fn most_in_flight(&self, whose: Whose, now: Instant) -> usize {
+    const fn most_in_flight(whose: Whose, in_company: bool) -> usize {
         match whose {
             Whose::Gateway => IN_FLIGHT_OF_THE_GATEWAY,
-            Whose::User(_) if self.in_company(now) => IN_FLIGHT_IN_COMPANY,
+            Whose::User(_) if in_company => IN_FLIGHT_IN_COMPANY,
             Whose::User(_) => IN_FLIGHT_ALONE,
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         let mut counts = BTreeMap::new();
         for _ in 0..rounds {
             let next = (0..connections.len())
-                .min_by_key(|&at| turns.rank(&connections[at], lines[at]))
+                .min_by_key(|&at| (turns.rank(&connections[at]), lines[at]))
                 .expect("somebody");
             turns.had(&connections[next], &mut lines[next], 1, 1, now);
             *counts.entry(connections[next].clone()).or_default() += 1;
@@ -200,7 +200,7 @@ mod tests {
             turns.had(&loud, &mut of_loud, 4, 4, now);
         }
         let mut in_a_row = 0;
-        while turns.rank(&quiet, of_quiet) < turns.rank(&loud, of_loud) {
+        while turns.rank(&quiet) < turns.rank(&loud) {
             turns.had(&quiet, &mut of_quiet, 1, 1, now);
             in_a_row += 1;
             assert!(in_a_row < 10, "silence is no credit");
@@ -213,11 +213,15 @@ mod tests {
         let (mut turns, now) = (Turns::default(), Instant::now());
         turns.had(&party(1, "loud"), &mut 0, 1, 1, now);
         turns.had(&Party { whose: Whose::Gateway, bot: None }, &mut 0, 1, 0, now);
-        assert_eq!(turns.most_in_flight(Whose::User(1), now), IN_FLIGHT_ALONE, "reports are no company");
+        assert_eq!(
+            Turns::most_in_flight(Whose::User(1), turns.in_company(now)),
+            IN_FLIGHT_ALONE,
+            "reports are no company"
+        );
         turns.had(&party(1, "quiet"), &mut 0, 1, 1, now);
-        assert_eq!(turns.most_in_flight(Whose::User(1), now), IN_FLIGHT_IN_COMPANY);
-        assert_eq!(turns.most_lines(now), LINES_IN_COMPANY);
-        assert_eq!(turns.most_lines(now + AWAKE), LINES_ALONE);
+        assert_eq!(Turns::most_in_flight(Whose::User(1), turns.in_company(now)), IN_FLIGHT_IN_COMPANY);
+        assert_eq!(Turns::most_lines(turns.in_company(now)), LINES_IN_COMPANY);
+        assert_eq!(Turns::most_lines(turns.in_company(now + AWAKE)), LINES_ALONE);
     }
 
     #[test]
@@ -227,13 +231,13 @@ mod tests {
         turns.had(&party(1, "quiet"), &mut 0, 1, 1, now);
         turns.had(&nobody, &mut 0, 3, 3, now);
         turns.move_over(&nobody, &loud, 2);
-        assert_eq!(turns.room(&nobody, now), IN_FLIGHT_IN_COMPANY - 1);
+        assert_eq!(turns.room(&nobody, true), IN_FLIGHT_IN_COMPANY - 1);
         turns.had(&loud, &mut 0, IN_FLIGHT_IN_COMPANY, IN_FLIGHT_IN_COMPANY - 2, now);
-        assert_eq!(turns.room(&loud, now), 0);
+        assert_eq!(turns.room(&loud, true), 0);
         turns.answered(&loud);
-        assert_eq!(turns.room(&loud, now), 1);
+        assert_eq!(turns.room(&loud, true), 1);
         turns.forget(|_| false);
-        assert_eq!(turns.room(&loud, now), 1, "nobody is forgotten to whom something is due");
+        assert_eq!(turns.room(&loud, true), 1, "nobody is forgotten to whom something is due");
     }
 
     #[test]

@@ -131,11 +131,7 @@ fn what_is_no_order_gets_a_denial_or_an_error_that_names_it() {
         let line = String::from_utf8_lossy(line);
         assert_eq!(reply["status"], "denied", "{line}: {reply}");
         assert!(reply["record"]["index"].is_u64(), "{line}: {reply}");
-        let code = reply["denials"][0]["code"].as_str().unwrap_or_default();
-        assert!(
-            ["not_decoded", "forbidden", "not_signable", "symbol_not_allowed"].contains(&code),
-            "{line}: {reply}"
-        );
+        assert!(reply["denials"][0]["text"].is_string(), "{line}: {reply}");
     }
     serves(&installation, 1);
 
