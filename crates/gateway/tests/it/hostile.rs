@@ -179,6 +179,34 @@ fn thousands_of_idle_connections_keep_nobody_out() {
 }
 
 #[test]
+fn bodies_that_never_come_keep_nobody_out() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(8_000).min(8_000);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
+        .expect("below the maximum");
+    let stage = Stage::new();
+    let mut slow: Vec<TcpStream> = Vec::new();
+    // More than there are places, each with a whole head and the beginning of a body.
+    for _ in 0..1_100 {
+        let mut stream = stage.connect();
+        stream
+            .write_all(b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            .expect("it reads");
+        slow.push(stream);
+        if slow.len() % 50 == 0 {
+            stage.serves();
+        }
+    }
+    // The last one hears why.
+    let mut reply = [0; 1024];
+    let last = slow.last_mut().expect("many");
+    let count = last.read(&mut reply).expect("an answer");
+    let reply = String::from_utf8_lossy(&reply[..count]).into_owned();
+    assert!(reply.contains("did not come in time"), "{reply}");
+}
+
+#[test]
 fn a_stream_takes_no_bomb_and_no_broken_frame() {
     let stage = Stage::new();
     // There is no such stream at this venue: the upgrade is refused, and the bytes behind it go nowhere.
