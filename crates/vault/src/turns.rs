@@ -13,11 +13,11 @@ use trading::BotName;
 const AWAKE: Duration = Duration::from_secs(60);
 /// Most lines in a turn of the loop: replies leave between turns, and whoever comes in one waits for it.
 const LINES_ALONE: usize = 256;
-const LINES_IN_COMPANY: usize = 16;
+const LINES_IN_COMPANY: usize = 8;
 /// Most lines of one party whose replies are not out; more wait in the socket. Whoever comes waits until
 /// the journal is through with them.
 const IN_FLIGHT_ALONE: usize = 1_024;
-const IN_FLIGHT_IN_COMPANY: usize = 64;
+const IN_FLIGHT_IN_COMPANY: usize = 16;
 /// The gateway speaks for many bots, and holds each of them to a share of its own.
 const IN_FLIGHT_OF_THE_GATEWAY: usize = 512;
 /// Shares kept of those who may have gone.

@@ -80,6 +80,7 @@ fn deaf(socket: &Path) -> Act {
         let mut stream = connect(&socket);
         stream.set_write_timeout(Some(Duration::from_millis(50))).expect("it can");
         drop(stream.write_all(many.as_bytes()));
+        std::thread::sleep(Duration::from_millis(20));
     })
 }
 
