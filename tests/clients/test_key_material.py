@@ -193,7 +193,11 @@ def test_logs_and_processes_hold_no_secret(data, real_keys, busy):
     assert set(processes) >= {"vault", "journal", "gateway", "paper", "up"}
     for name, pid in processes.items():
         for kind in ("cmdline", "environ"):
-            seen = Path(f"/proc/{pid}/{kind}").read_bytes()
+            try:
+                seen = Path(f"/proc/{pid}/{kind}").read_bytes()
+            except PermissionError:
+                assert name == "vault", name  # closed to all but root
+                continue
             found = [word for word in words(real_keys, "api_key", "secret") if word.encode() in seen]
             assert not found, (name, kind)
 

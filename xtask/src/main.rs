@@ -5,6 +5,8 @@
 mod bench;
 mod clients;
 mod crash;
+mod fuzz;
+mod hostile;
 mod oracles;
 mod policy;
 mod process;
@@ -40,6 +42,10 @@ usage: cargo xtask COMMAND
                        a million if no number is given
   mutants [ARGS]       the policy crate with one operator or function changed at a time: which changes
                        no test notices; ARGS go to cargo-mutants, such as --shard 0/4
+  fuzz [--seconds N | --executions N] [--seed N] [TARGET...]
+                       hostile bytes at every parser of foreign bytes; a minute each if nothing is said
+  isolation            what a bot has to wait for in bad company, measured in release mode
+  secrets [ORDERS]     searches every process's memory for secrets after so many orders (10000)
   sim [ARGS]           simulations from seeds: --seeds N [--from SEED] [--turns N] for many,
                        --seed S [--trace] [--turns N] for one again";
 
@@ -69,6 +75,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ["clients"] => clients::run(&workspace, &[]).map(drop),
         ["clients", "--", rest @ ..] => clients::run(&workspace, rest).map(drop),
         ["oracles"] => oracles::run(&workspace).map(drop),
+        ["fuzz", rest @ ..] => fuzz::run(&workspace, rest),
+        ["isolation"] => hostile::isolation(&workspace),
+        ["secrets"] => hostile::secrets(&workspace, "10000"),
+        ["secrets", orders] => hostile::secrets(&workspace, orders),
         ["biglog", records] => oracles::big(&workspace, records, None),
         ["biglog", records, folder] => oracles::big(&workspace, records, Some(folder)),
         ["bench"] => bench::run(&workspace, &[]),

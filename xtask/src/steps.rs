@@ -7,12 +7,13 @@ use anyhow::{Result, bail};
 
 use crate::process::{self, Watched};
 use crate::workspace::Workspace;
-use crate::{clients, oracles, promises, setup, tidy};
+use crate::{clients, fuzz, oracles, promises, setup, tidy};
 
 /// What is worth repeating once all steps are through.
 #[derive(Default)]
 struct Closing {
     clients: RefCell<Option<String>>,
+    fuzz: RefCell<Option<String>>,
     oracles: RefCell<Option<String>>,
     promises: RefCell<Option<String>>,
     tests: RefCell<Option<String>>,
@@ -39,6 +40,10 @@ const STEPS: &[(&str, Step)] = &[
     }),
     ("promises", |workspace, closing| {
         closing.promises.replace(Some(promises::run(workspace)?));
+        Ok(())
+    }),
+    ("fuzz", |workspace, closing| {
+        closing.fuzz.replace(fuzz::briefly(workspace)?);
         Ok(())
     }),
     ("clients", |workspace, closing| {
@@ -92,6 +97,7 @@ fn summary(times: &[(&str, Duration, bool)], closing: &Closing) {
     }
     for (what, line) in [
         ("promises", &closing.promises),
+        ("fuzz", &closing.fuzz),
         ("oracles", &closing.oracles),
         ("clients", &closing.clients),
         ("tests", &closing.tests),

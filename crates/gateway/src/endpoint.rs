@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use protocol::sign::{Held, Listed, Mark, Report};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use trading::Venue;
 
 use crate::network::Bases;
+use crate::places::Places;
 use crate::settle::Unsettled;
+use crate::shares::Shares;
 use crate::stand_ins::Logins;
 use crate::upstream::Upstream;
 use crate::vault_link::VaultLink;
@@ -20,6 +23,14 @@ pub(crate) struct Endpoint {
     pub(crate) vault: VaultLink,
     pub(crate) upstream: Upstream,
     pub(crate) unsettled: Unsettled,
+    /// Places for streams.
+    pub(crate) streams: Arc<Places>,
+    /// Bots' shares of what is under way.
+    pub(crate) shares: Arc<Shares>,
+    /// Bots' shares of the streams.
+    pub(crate) stream_shares: Arc<Shares>,
+    /// Room for requests that need no login.
+    pub(crate) public: Semaphore,
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! One HTTP request of a bot: who is it, what does the vault say, what does the venue say.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -13,12 +14,16 @@ use venue::{DenialKind, HttpRequest, Spelling, Transport, Unsigned};
 
 use crate::endpoint::Endpoint;
 use crate::mask::Mask;
+use crate::places::Taken;
 use crate::report;
+use crate::shares::Share;
 use crate::stand_ins::StandIn;
 use crate::upstream::{self, UpstreamError};
 
 /// Longest request body taken from a bot, in bytes: what fits one line to the vault.
 const MAX_BODY: usize = 32 * 1024;
+/// Longest wait for the whole of it.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 
 /// A question to the vault.
 #[derive(Serialize)]
@@ -43,23 +48,41 @@ fn take_thesis(message: &mut HttpMessage) -> Option<String> {
 }
 
 /// Answers one request. Never fails: whatever goes wrong has the venue's own error shape.
-pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) async fn answer(
+    endpoint: Arc<Endpoint>,
+    request: Request<Incoming>,
+    taken: &Taken,
+) -> Response<Full<Bytes>> {
     let mut message = match read(request).await {
         Ok(message) => message,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
     };
+    // Not before it is there: whoever never sends the rest is as idle as whoever sends nothing.
+    let _busy = taken.busy();
     let thesis = take_thesis(&mut message);
     let native = match native(&message) {
         Ok(native) => native,
         Err(problem) => return refusal(endpoint.venue, DenialKind::BadRequest, &problem),
     };
     if venue::is_public(endpoint.venue, &native) {
+        let Ok(_room) = endpoint.public.try_acquire() else {
+            let why = "too many requests without a login are under way";
+            return refusal(endpoint.venue, DenialKind::Unavailable, why);
+        };
         return pass_through(&endpoint, venue::without_credentials(native)).await;
     }
     match admit(&endpoint, native) {
         Ok((login, spelling)) => {
+            taken.place.is_known();
+            let Some(share) = endpoint.shares.take(&login.bot) else {
+                return refusal(
+                    endpoint.venue,
+                    DenialKind::Unavailable,
+                    "too many requests of this bot are under way",
+                );
+            };
             message.spelling = spelling_name(spelling);
-            decide(&endpoint, &login, &message, thesis).await
+            decide(&endpoint, &login, &share, &message, thesis).await
         }
         Err((kind, problem)) => refusal(endpoint.venue, kind, &problem),
     }
@@ -68,9 +91,9 @@ pub(crate) async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) 
 /// Reads the whole request, or says why not.
 async fn read(request: Request<Incoming>) -> Result<HttpMessage, String> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
+    let body = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect())
         .await
+        .map_err(|_| "the body did not come in time".to_owned())?
         .map_err(|_| format!("the body is longer than {MAX_BODY} bytes or broke off"))?
         .to_bytes();
     let mut headers = Vec::with_capacity(head.headers.len());
@@ -171,12 +194,16 @@ pub(crate) fn reasons(denials: &[protocol::sign::DenialText]) -> String {
 async fn decide(
     endpoint: &Endpoint,
     login: &StandIn,
+    share: &Share,
     message: &HttpMessage,
     thesis: Option<String>,
 ) -> Response<Full<Bytes>> {
     let StandIn { bot, account, .. } = login;
     let question = Question { bot, account, venue: endpoint.venue, http: message, thesis };
-    match endpoint.vault.ask(&question).await {
+    let turn = share.turn().await;
+    let outcome = endpoint.vault.ask(&question).await;
+    drop(turn);
+    match outcome {
         ReplyOutcome::Approved { request, .. } => send(endpoint, login, &request).await,
         ReplyOutcome::Denied { denials, .. } => {
             refusal(endpoint.venue, denied_kind(&denials), &reasons(&denials))

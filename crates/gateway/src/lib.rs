@@ -10,8 +10,11 @@ mod http;
 mod marks;
 mod mask;
 mod network;
+mod patience;
+mod places;
 mod report;
 mod settle;
+mod shares;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod stand_ins;
@@ -28,7 +31,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use trading::Venue;
 
@@ -36,14 +39,30 @@ pub use network::{Bases, Network, StreamKind};
 pub use stand_ins::{Directory, DirectoryError, StandIn};
 
 use endpoint::Endpoint;
+use patience::Patient;
+use places::{Places, Taken};
+use shares::Shares;
 use stand_ins::Logins;
 use upstream::Upstream;
 use vault_link::VaultLink;
 
-/// Most connections from bots at once, per venue.
-const MAX_CONNECTIONS: usize = 256;
+/// Most connections from bots at once, per venue, streams apart. One more takes the place of an idle one.
+const MAX_CONNECTIONS: usize = 1_024;
+/// Most requests without a login under way, per venue.
+const MAX_PUBLIC: usize = 256;
+/// Most streams at once, per venue. One more takes the place of one that nobody logged in to, or of the
+/// longest silent.
+const MAX_STREAMS: usize = 256;
+/// Open files asked of the system: connections, streams and their venues' sides, at every venue.
+const OPEN_FILES: u64 = 8_192;
 /// Longest wait for a request's headers on an open connection.
 const HEADER_LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for a bot to take what it is sent.
+const WRITE_LIMIT: Duration = Duration::from_secs(20);
+/// Longest head of a request, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// Pause after the system would not give us a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Everything the gateway needs to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +94,7 @@ pub async fn run(
     ready: impl FnOnce(&BTreeMap<Venue, SocketAddr>),
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    raise_open_files();
     let vault = VaultLink::start(config.vault);
     let logins = Arc::new(Logins::new(config.directory));
     let upstream = Upstream::new();
@@ -94,6 +114,10 @@ pub async fn run(
             vault: vault.clone(),
             upstream: upstream.clone(),
             unsettled: settle::Unsettled::default(),
+            streams: Places::new(MAX_STREAMS),
+            shares: Shares::new(shares::MOST_REQUESTS),
+            stream_shares: Shares::new(shares::MOST_STREAMS),
+            public: Semaphore::new(MAX_PUBLIC),
         });
         tokio::spawn(marks::keep_fresh(Arc::clone(&endpoint)));
         tokio::spawn(settle::keep_settled(Arc::clone(&endpoint)));
@@ -104,43 +128,66 @@ pub async fn run(
     Ok(())
 }
 
+/// Asks for more open files than a shell usually grants; fewer only mean fewer connections.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(OPEN_FILES).min(OPEN_FILES);
+    if limit.current.is_some_and(|current| current < most) {
+        let wanted = Rlimit { current: Some(most), maximum: limit.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+            tracing::warn!(%error, "the limit on open files stays as it is");
+        }
+    }
+}
+
 async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::new(MAX_CONNECTIONS);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 tracing::warn!(%error, "a bot could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        let Some(taken) = places.take() else {
+            tracing::warn!(venue = %endpoint.venue, "refused a bot: {MAX_CONNECTIONS} connections are at work");
+            continue;
+        };
         drop(stream.set_nodelay(true));
-        let endpoint = Arc::clone(&endpoint);
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let endpoint = Arc::clone(&endpoint);
-                async move {
-                    let reply = if stream::is_upgrade(&request) {
-                        stream::open(endpoint, request).await
-                    } else {
-                        http::answer(endpoint, request).await
-                    };
-                    Ok::<_, std::convert::Infallible>(reply)
-                }
-            });
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_LIMIT)
-                .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades()
-                .await;
-            if let Err(error) = served {
-                tracing::debug!(%error, "a bot's connection ended");
-            }
-            drop(place);
-        });
+        tokio::spawn(serve(stream, taken, Arc::clone(&endpoint)));
+    }
+}
+
+/// Serves one connection until it ends, or until somebody else needs its place more.
+async fn serve(stream: TcpStream, taken: Taken, endpoint: Arc<Endpoint>) {
+    let taken = Arc::new(taken);
+    let own = Arc::clone(&taken);
+    let service = service_fn(move |request| {
+        let (endpoint, taken) = (Arc::clone(&endpoint), Arc::clone(&own));
+        async move {
+            let reply = if stream::is_upgrade(&request) {
+                let _busy = taken.busy();
+                stream::open(endpoint, request).await
+            } else {
+                http::answer(endpoint, request, &taken).await
+            };
+            Ok::<_, std::convert::Infallible>(reply)
+        }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_LIMIT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_LIMIT)), service)
+        .with_upgrades();
+    tokio::select! {
+        served = connection => if let Err(error) = served {
+            tracing::debug!(%error, "a bot's connection ended");
+        },
+        () = taken.lost() => tracing::debug!("an idle connection made room for another"),
     }
 }
 

@@ -23,7 +23,9 @@ use crate::endpoint::Endpoint;
 use crate::http::{check_login, denied_kind, kind_of, reasons, spelling_name};
 use crate::mask::Mask;
 use crate::network::route;
+use crate::places::Taken;
 use crate::report;
+use crate::shares::Share;
 use crate::stand_ins::StandIn;
 use crate::upstream::ensure_private;
 
@@ -62,6 +64,10 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
     };
     let Some(route) = route(endpoint.venue, &target) else { return status(StatusCode::NOT_FOUND) };
     let Some(base) = endpoint.bases.streams.get(&route.kind) else { return status(StatusCode::NOT_FOUND) };
+    let Some(taken) = endpoint.streams.take() else {
+        tracing::warn!(venue = %endpoint.venue, "refused a stream: too many are open");
+        return status(StatusCode::SERVICE_UNAVAILABLE);
+    };
     let url = format!("{base}{}", route.rest);
     let venue_side = match connect(&url).await {
         Ok(stream) => stream,
@@ -86,6 +92,8 @@ pub(crate) async fn open(endpoint: Arc<Endpoint>, mut request: Request<Incoming>
             login: None,
             mask: None,
             under_way: VecDeque::new(),
+            taken,
+            share: None,
         };
         relay(conversation, bot_side, venue_side).await;
     });
@@ -117,6 +125,10 @@ struct Conversation {
     mask: Option<Mask>,
     /// Orders sent whose answers have not come, with the client's id of each message.
     under_way: VecDeque<(String, AccountName, ReadyRequest)>,
+    /// Its place among the streams.
+    taken: Taken,
+    /// Its bot's share of the streams, once it has logged in.
+    share: Option<Share>,
 }
 
 /// What to do with a frame of the bot's.
@@ -150,6 +162,7 @@ where
                 }
                 Some(Ok(message)) => to_bot.send(message).await,
             },
+            () = conversation.taken.lost() => break,
             frame = from_bot.next() => match frame {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(Message::Text(text))) => match conversation.judge(&text).await {
@@ -157,7 +170,10 @@ where
                     Onward::Bot(text) => to_bot.send(Message::Text(text.into())).await,
                 },
                 Some(Ok(Message::Binary(_))) => break,
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+                    drop(conversation.taken.busy());
+                    Ok(())
+                }
             },
         };
         if carried.is_err() {
@@ -171,6 +187,7 @@ where
 impl Conversation {
     /// Decides what becomes of one frame of the bot's.
     async fn judge(&mut self, text: &Utf8Bytes) -> Onward {
+        drop(self.taken.busy());
         let (presented, unsigned) = match venue::split_message(self.stream, text) {
             Ok(StreamMessage::Harmless(_)) => return Onward::Venue(text.as_str().to_owned()),
             Ok(StreamMessage::Request(presented, unsigned)) => (presented, unsigned),
@@ -193,10 +210,25 @@ impl Conversation {
             let why = "this stream is another bot's or account's; open one for each";
             return self.refuse(&unsigned, DenialKind::Forbidden, why);
         }
+        if self.share.is_none() {
+            self.share = self.endpoint.stream_shares.take(&login.bot);
+        }
+        if self.share.is_none() {
+            return self.refuse(&unsigned, DenialKind::Unavailable, "too many streams of this bot are open");
+        }
         let frame = StreamFrame { path: self.path.clone(), text: text.as_str().to_owned(), spelling };
         let venue = self.endpoint.venue;
         let question = Question { bot: &login.bot, account: &login.account, venue, frame: &frame };
+        let Some(share) = self.endpoint.shares.take(&login.bot) else {
+            return self.refuse(
+                &unsigned,
+                DenialKind::Unavailable,
+                "too many requests of this bot are under way",
+            );
+        };
+        let turn = share.turn().await;
         let outcome = self.endpoint.vault.ask(&question).await;
+        drop(turn);
         let onward = match outcome {
             ReplyOutcome::Approved { request, .. } => {
                 let text = request.body.clone();
@@ -211,6 +243,7 @@ impl Conversation {
                 return self.refuse(&unsigned, kind_of(error.code), &error.message);
             }
         };
+        self.taken.place.is_known();
         self.login = Some(login);
         onward
     }

@@ -54,6 +54,15 @@ pub struct JournalStartup {
     pub socket: PathBuf,
 }
 
+/// What the paper venue's process is told.
+#[derive(Serialize, Deserialize)]
+pub struct PaperStartup {
+    /// All but its accounts.
+    pub config: paper::Config,
+    /// The file with the keys it issued, which it alone reads.
+    pub accounts: PathBuf,
+}
+
 impl Drop for VaultStartup {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.root);
@@ -64,6 +73,7 @@ impl Drop for VaultStartup {
 pub fn run(name: ProcessName) -> anyhow::Result<()> {
     // What a process makes, such as the log and its index, is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    close_memory(name)?;
     match name {
         ProcessName::Vault => run_vault(),
         ProcessName::Journal => run_journal(),
@@ -71,6 +81,18 @@ pub fn run(name: ProcessName) -> anyhow::Result<()> {
         ProcessName::Paper => run_paper(),
         ProcessName::BareSigner => run_bare_signer(),
     }
+}
+
+/// Has no process leave a core file. The vault's memory is closed to the user's other programs as well:
+/// only root may look into it or trace it.
+fn close_memory(name: ProcessName) -> anyhow::Result<()> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none).context("core files cannot be forbidden")?;
+    if matches!(name, ProcessName::Vault) {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).context("the memory cannot be closed")?;
+    }
+    Ok(())
 }
 
 fn run_vault() -> anyhow::Result<()> {
@@ -108,7 +130,8 @@ fn run_gateway() -> anyhow::Result<()> {
 }
 
 fn run_paper() -> anyhow::Result<()> {
-    let config: paper::Config = startup()?;
+    let PaperStartup { mut config, accounts } = startup()?;
+    config.accounts = crate::up::accounts::paper_accounts(&accounts)?;
     block_on(paper::run(config, |addresses| announce(&addresses), ended()))?;
     Ok(())
 }

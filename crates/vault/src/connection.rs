@@ -8,6 +8,7 @@ use protocol::line::LineBuffer;
 use protocol::peer::Peer;
 
 use crate::outgoing::Outgoing;
+use crate::turns::{Party, Whose};
 
 /// Most bytes that may wait for a caller who does not read; more ends the connection.
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
@@ -40,23 +41,38 @@ pub(crate) struct Connection {
     /// The kernel has told of the end. It tells once, perhaps together with the last bytes: from
     /// here on nothing but reading the end itself clears `readable`.
     hung_up: bool,
+    /// Lines were read that had to wait for the next turn.
+    pub(crate) has_more: bool,
     /// Lines whose replies are not out yet.
     pub(crate) in_flight: usize,
+    /// Who is answerable for it.
+    pub(crate) party: Party,
+    /// Lines it had, as [`crate::turns::Turns`] reckons.
+    pub(crate) had: u64,
 }
 
 impl Connection {
     pub(crate) fn new(stream: UnixStream, door: Door, peer: Peer) -> Self {
+        let whose = if door == Door::Gateway { Whose::Gateway } else { Whose::User(peer.uid) };
         Self {
             stream,
             door,
             peer,
+            party: Party { whose, bot: None },
+            had: 0,
             input: LineBuffer::new(),
             output: Outgoing::default(),
             ended: false,
             readable: true,
             hung_up: false,
+            has_more: false,
             in_flight: 0,
         }
+    }
+
+    /// Whether there is something to read, or something read and not taken.
+    pub(crate) const fn wants_a_turn(&self) -> bool {
+        self.readable || self.has_more
     }
 
     /// Takes note of what the event loop tells.
@@ -70,6 +86,7 @@ impl Connection {
     pub(crate) fn hear_no_more(&mut self, chunk: &mut [u8]) {
         self.ended = true;
         self.readable = false;
+        self.has_more = false;
         self.input = LineBuffer::new();
         for _ in 0..MAX_THROWN_AWAY {
             if !matches!(self.stream.read(chunk), Ok(1..)) {
@@ -120,7 +137,7 @@ impl Connection {
 
     /// Whether nothing more will come or go.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ended && self.in_flight == 0 && self.output.len() == 0
+        self.ended && !self.has_more && self.in_flight == 0 && self.output.len() == 0
     }
 }
 

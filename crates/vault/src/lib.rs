@@ -17,6 +17,7 @@ mod onboarding;
 mod outgoing;
 mod place;
 mod recorder;
+pub mod rehearsal;
 mod replay;
 mod request;
 mod resume;
@@ -25,6 +26,7 @@ mod signer;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod ticket;
+mod turns;
 pub mod vectors;
 
 use std::io;

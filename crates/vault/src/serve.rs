@@ -4,7 +4,7 @@
 //! the journal, let out what may leave. Leaves are signed one by one while nobody says anything, and
 //! go to the journal with the next record or soon after.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use mio::net::UnixListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use protocol::admin::{AdminReply, SocketUse};
+use protocol::envelope::Envelope;
 use protocol::line::LineTooLong;
 use protocol::peer::Peer;
 
@@ -28,9 +29,12 @@ use crate::recorder::Recorder;
 use crate::request::Caller;
 use crate::resume;
 use crate::ticket::DurableBelow;
+use crate::turns::{Party, Turns};
 
 /// Most connections at once on each socket: bots cannot shut out the operators.
-const MAX_BOTS: usize = 224;
+const MAX_BOTS: usize = 256;
+/// Of these, most that one user may hold: one user's bots cannot shut out another's.
+const MAX_BOTS_OF_A_USER: usize = 224;
 const MAX_GATEWAYS: usize = 16;
 const MAX_OPERATORS: usize = 16;
 
@@ -42,6 +46,12 @@ const fn most(door: Door) -> usize {
     }
 }
 
+/// Most lines of one connection in a row: then it is somebody else's turn.
+const MAX_LINES_IN_A_ROW: usize = 4;
+/// Most callers accepted at each socket in a turn: whoever knocks without end keeps nobody waiting.
+const MAX_ACCEPTED: usize = 16;
+/// Most commands of one operator whose replies are not out.
+const MAX_COMMANDS: usize = 16;
 /// Bytes read from one connection at a time.
 const CHUNK: usize = 64 * 1024;
 /// Longest time that a signed leaf waits for a record to go with.
@@ -75,6 +85,11 @@ pub(crate) struct Server {
     listeners: [(Token, Door, UnixListener); 3],
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
+    turns: Turns,
+    /// Sockets at which more callers may wait to be accepted; the kernel tells of them only once.
+    knocking: BTreeSet<Token>,
+    /// Who was gone before all answers to it were out, and how many are not.
+    gone: BTreeMap<usize, (Party, usize)>,
     /// Bots turned away since start because too many connections were open.
     bots_refused: u64,
     core: Core,
@@ -112,6 +127,9 @@ impl Server {
             ],
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
+            turns: Turns::default(),
+            knocking: BTreeSet::new(),
+            gone: BTreeMap::new(),
             bots_refused: 0,
             core,
             clock: Clock::start(),
@@ -149,6 +167,7 @@ impl Server {
                     self.take(event)?;
                 }
             }
+            self.accept_some();
             self.reconnect_if_due()?;
             self.serve_readable()?;
             self.tend_leaves(events.is_empty());
@@ -167,6 +186,12 @@ impl Server {
         } else if waited && Instant::now() >= self.leaves_due {
             self.hand_over(|journal, recorder| resume::put_signed_leaves(recorder, journal.tail()));
         }
+    }
+
+    /// Accepts a few callers at each socket where some wait.
+    fn accept_some(&mut self) {
+        let knocking = std::mem::take(&mut self.knocking);
+        self.knocking = knocking.into_iter().filter(|token| self.accept(*token)).collect();
     }
 
     /// Lets what is on its way to the disk arrive, within reason, before the vault ends.
@@ -191,7 +216,9 @@ impl Server {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.connections.values().any(|caller| caller.readable && self.has_room(caller.door)) {
+        let in_company = self.turns.in_company(Instant::now());
+        let waits = |caller: &Connection| self.may_go_on(caller, in_company);
+        if !self.knocking.is_empty() || self.connections.values().any(waits) {
             return Some(Duration::ZERO);
         }
         let until = |due: Instant| Some(due.saturating_duration_since(Instant::now()));
@@ -208,9 +235,17 @@ impl Server {
     fn take(&mut self, event: &Event) -> io::Result<()> {
         match event.token() {
             JOURNAL => self.hear_journal(event),
-            token @ (SIGN | GATEWAY | ADMIN) => self.accept(token),
+            token @ (SIGN | GATEWAY | ADMIN) => {
+                self.knocking.insert(token);
+                Ok(())
+            }
             Token(id) => {
                 if let Some(connection) = self.connections.get_mut(&id) {
+                    if connection.door == Door::Sign && event.is_read_closed() && event.is_write_closed() {
+                        // Gone for good: what it asked for could not be told to anybody.
+                        self.drop_connection(id);
+                        return Ok(());
+                    }
                     connection.note(event.is_readable(), event.is_read_closed());
                     if event.is_writable() && connection.flush(self.poll.registry(), Token(id)).is_err() {
                         self.drop_connection(id);
@@ -221,26 +256,30 @@ impl Server {
         }
     }
 
-    fn accept(&mut self, token: Token) -> io::Result<()> {
-        let (_, door, listener) = &self.listeners[token.0];
-        let door = *door;
-        loop {
+    /// Accepts up to [`MAX_ACCEPTED`] callers; whether there may be more.
+    fn accept(&mut self, token: Token) -> bool {
+        for _ in 0..MAX_ACCEPTED {
+            let (_, door, listener) = &self.listeners[token.0];
+            let door = *door;
             let mut stream = match listener.accept() {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) => {
                     tracing::warn!(%error, "a caller could not be accepted");
-                    return Ok(());
+                    return false;
                 }
             };
             let Ok(peer) = Peer::of(&stream) else {
                 tracing::warn!("refused a caller that the kernel does not name");
                 continue;
             };
-            let most = most(door);
-            if self.open(door) >= most {
+            if let Some(most) = self.lacks_a_place(door, peer.uid) {
                 self.bots_refused += u64::from(door == Door::Sign);
-                tracing::warn!(pid = peer.pid, ?door, "refused a caller: {most} connections are open");
+                // A flood of callers must not become a flood of lines.
+                if door != Door::Sign || self.bots_refused.is_power_of_two() {
+                    let (uid, pid, refused) = (peer.uid, peer.pid, self.bots_refused);
+                    tracing::warn!(uid, pid, refused, ?door, "refused a caller: {most} connections are open");
+                }
                 continue;
             }
             if door != Door::Sign && peer.uid != Peer::own_uid() && peer.uid != 0 {
@@ -255,6 +294,7 @@ impl Server {
             }
             self.connections.insert(id, Connection::new(stream, door, peer));
         }
+        true
     }
 
     /// How many connections came in by `door`.
@@ -262,21 +302,86 @@ impl Server {
         self.connections.values().filter(|caller| caller.door == door).count()
     }
 
-    /// Gives each caller with something to say one read, then settles what follows from all.
+    /// How many places there are where one more caller of `uid` finds none; `None` if it does.
+    fn lacks_a_place(&self, door: Door, uid: u32) -> Option<usize> {
+        let own = |caller: &&Connection| caller.door == Door::Sign && caller.peer.uid == uid;
+        if self.open(door) >= most(door) {
+            Some(most(door))
+        } else if door == Door::Sign && self.connections.values().filter(own).count() >= MAX_BOTS_OF_A_USER {
+            Some(MAX_BOTS_OF_A_USER)
+        } else {
+            None
+        }
+    }
+
+    /// Takes what operators say, then lines of everybody else in fair turns, then settles what follows
+    /// from all.
     fn serve_readable(&mut self) -> io::Result<()> {
-        let readable: Vec<usize> =
-            self.connections.iter().filter(|(_, caller)| caller.readable).map(|(&id, _)| id).collect();
-        for id in readable {
-            let Some(connection) = self.connections.get(&id) else { continue };
-            if !self.has_room(connection.door) {
-                continue;
-            }
-            let Some(connection) = self.connections.get_mut(&id) else { continue };
-            if connection.fill(&mut self.chunk).is_err() || self.take_lines(id).is_err() {
-                self.drop_connection(id);
+        let in_company = self.turns.in_company(Instant::now());
+        let mut operators = Vec::new();
+        let mut callers: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
+        for (&id, caller) in self.connections.iter().filter(|(_, caller)| self.may_go_on(caller, in_company))
+        {
+            match (caller.door, callers.get_mut(&caller.party)) {
+                (Door::Admin, _) => operators.push(id),
+                (_, Some(own)) => own.push(id),
+                (_, None) => drop(callers.insert(caller.party.clone(), vec![id])),
             }
         }
+        for id in operators {
+            self.serve(id, MAX_LINES_IN_A_ROW, in_company);
+        }
+        let mut left = Turns::most_lines(in_company);
+        while left > 0
+            && let Some((id, own)) = self.next_of(&mut callers)
+        {
+            own.retain(|other| *other != id);
+            left = left.saturating_sub(self.serve(id, left.min(MAX_LINES_IN_A_ROW), in_company).max(1));
+            if let Some(caller) = self.connections.get(&id)
+                && self.may_go_on(caller, in_company)
+            {
+                callers.entry(caller.party.clone()).or_default().push(id);
+            }
+        }
+        self.turns.forget(|party| self.connections.values().any(|caller| caller.party == *party));
         self.settle()
+    }
+
+    /// Whose turn it is: the connection, and its party's list.
+    fn next_of<'a>(
+        &self,
+        callers: &'a mut BTreeMap<Party, Vec<usize>>,
+    ) -> Option<(usize, &'a mut Vec<usize>)> {
+        callers.retain(|_, own| !own.is_empty());
+        let (_, own) = callers.iter_mut().min_by_key(|(party, _)| self.turns.rank(party))?;
+        let least = |id: &&usize| self.connections.get(id).map_or(0, |caller| caller.had);
+        let id = *own.iter().min_by_key(least)?;
+        Some((id, own))
+    }
+
+    /// Whether `caller` has something to say that can be taken now.
+    fn may_go_on(&self, caller: &Connection, in_company: bool) -> bool {
+        caller.wants_a_turn() && self.has_room(caller.door) && self.share(caller, in_company) > 0
+    }
+
+    /// How many lines of `caller` may be taken now, whoever else waits.
+    fn share(&self, caller: &Connection, in_company: bool) -> usize {
+        match caller.door {
+            Door::Admin => MAX_COMMANDS.saturating_sub(caller.in_flight),
+            Door::Sign | Door::Gateway => self.turns.room(&caller.party, in_company),
+        }
+    }
+
+    /// Reads and takes at most `most` lines of one connection; how many it took.
+    fn serve(&mut self, id: usize, most: usize, in_company: bool) -> usize {
+        let Some(connection) = self.connections.get_mut(&id) else { return 0 };
+        // What is left of the last turn goes first; only then is more read.
+        if !connection.has_more && connection.fill(&mut self.chunk).is_err() {
+            self.drop_connection(id);
+            return 0;
+        }
+        let most = most.min(self.connections.get(&id).map_or(0, |caller| self.share(caller, in_company)));
+        self.take_lines(id, most)
     }
 
     /// Whether what comes in by `door` can be taken now. A halt is taken when orders are not.
@@ -287,15 +392,23 @@ impl Server {
         }
     }
 
-    fn take_lines(&mut self, id: usize) -> io::Result<()> {
+    /// Takes lines of one connection, at most `most`; how many it took.
+    fn take_lines(&mut self, id: usize, most: usize) -> usize {
         let arrived = Instant::now();
         let now = self.clock.now();
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(&id) else { return 0 };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
             Door::Gateway | Door::Admin => Caller::Gateway,
         };
+        connection.has_more = false;
+        let (mut taken, mut asked) = (0, 0);
         loop {
+            if taken >= most {
+                connection.has_more = true;
+                break;
+            }
+            taken += 1;
             let line = match connection.input.next_line() {
                 Ok(Some(line)) => line,
                 // A caller that says no more may have left out the last line feed.
@@ -306,13 +419,20 @@ impl Server {
                 Ok(None) => break,
                 Err(LineTooLong) => {
                     self.core.step(Input::TooLong { from: id }, now, &mut self.out);
-                    connection.in_flight += 1;
+                    asked += 1;
                     connection.hear_no_more(&mut self.chunk);
                     break;
                 }
             };
             if line.is_empty() {
                 continue;
+            }
+            if connection.door == Door::Sign && connection.party.bot.is_none() {
+                // Before the first answer is due: nothing of it is on its way yet but refusals.
+                let named = Envelope::read(line).ok().and_then(|envelope| envelope.bot);
+                let party = Party { bot: named, ..connection.party };
+                self.turns.move_over(&connection.party, &party, connection.in_flight);
+                connection.party = party;
             }
             let before = self.core.recorder().next_index();
             let salt = fresh_salt();
@@ -321,12 +441,14 @@ impl Server {
                 Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
             };
             let due = self.core.step(input, now, &mut self.out);
-            connection.in_flight += usize::from(due);
+            asked += usize::from(due);
             if self.core.recorder().next_index() > before {
                 self.asked_at.push_back((before, arrived));
             }
         }
-        Ok(())
+        connection.in_flight += asked;
+        self.turns.had(&connection.party, &mut connection.had, taken, asked, arrived);
+        taken
     }
 
     /// Carries out what the core said: records first, so that the journal syncs while the rest is
@@ -381,7 +503,11 @@ impl Server {
             }
         }
         let status = self.status_line(line);
-        let Some(connection) = self.connections.get_mut(&to) else { return };
+        let Some(connection) = self.connections.get_mut(&to) else {
+            self.forget_one_of(to);
+            return;
+        };
+        self.turns.answered(&connection.party);
         connection.in_flight = connection.in_flight.saturating_sub(1);
         if connection.queue(status.as_deref().unwrap_or(line)).is_err() {
             self.drop_connection(to);
@@ -398,7 +524,7 @@ impl Server {
         status.journal_connected = self.journal.is_some();
         status.sign_socket = SocketUse {
             open: u32::try_from(self.open(Door::Sign)).unwrap_or(u32::MAX),
-            most: u32::try_from(most(Door::Sign)).unwrap_or(u32::MAX),
+            most: u32::try_from(MAX_BOTS_OF_A_USER).unwrap_or(u32::MAX),
             refused: self.bots_refused,
         };
         status.latency_us =
@@ -468,6 +594,21 @@ impl Server {
     fn drop_connection(&mut self, id: usize) {
         if let Some(mut connection) = self.connections.remove(&id) {
             drop(self.poll.registry().deregister(&mut connection.stream));
+            // Its records are on their way all the same, and count against whoever asked.
+            if connection.in_flight > 0 {
+                self.gone.insert(id, (connection.party, connection.in_flight));
+            }
+        }
+    }
+
+    /// An answer nobody waits for any more is out.
+    fn forget_one_of(&mut self, id: usize) {
+        if let Some((party, left)) = self.gone.get_mut(&id) {
+            self.turns.answered(party);
+            *left -= 1;
+            if *left == 0 {
+                self.gone.remove(&id);
+            }
         }
     }
 }

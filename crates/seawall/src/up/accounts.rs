@@ -1,17 +1,21 @@
 //! What `up` gives an installation before it runs: a policy, a login for the demonstration bot, keys
 //! at the paper venue.
 
+use std::path::Path;
+
 use gateway::StandIn;
 use keys::{NewKey, Role, SecretText};
 use policy::Policy;
 use protocol::admin::Change;
 use serde::{Deserialize, Serialize};
 use trading::{AccountName, BotName, Venue};
+use zeroize::Zeroizing;
 
 use crate::commands::bot;
 use crate::commands::init::Preset;
 use crate::installation::{Installation, now, random_text};
 use crate::layout::{read_text, write_private};
+use crate::up::stack::line;
 
 /// Name of the demonstration bot and of the account it trades.
 const DEMO: &str = "demo";
@@ -25,6 +29,12 @@ pub struct PaperKey {
     pub account: AccountName,
     pub api_key: String,
     pub secret: String,
+}
+
+impl Drop for PaperKey {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.secret);
+    }
 }
 
 /// The embedded default: an account on each venue with the grid preset, and one for the demonstration
@@ -68,25 +78,30 @@ pub fn demo_login(installation: &Installation, policy: &Policy) -> anyhow::Resul
     bot::admit(installation, &name, Venue::Bybit, &account).map(Some)
 }
 
-/// Gives each account on the paper venue a key there, and seals it, unless it has one.
-pub fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<PaperKey>> {
-    let path = installation.layout.paper_accounts();
-    let mut issued: Vec<PaperKey> =
-        if path.exists() { serde_json::from_str(&read_text(&path)?)? } else { Vec::new() };
+/// Gives each account on the paper venue a key there, and seals it, unless it has one. Where all have one
+/// no key is looked at.
+pub fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<()> {
     let (mut store, policy) = installation.store()?;
+    let lacks_key = |venue: Venue, account: &AccountName| {
+        !store.descriptions().any(|key| key.venue == venue && key.account == *account)
+    };
+    let on_paper = policy.accounts().filter(|(_, own)| installation.config.is_paper(own.venue()));
+    let missing: Vec<(Venue, AccountName)> = on_paper
+        .map(|(account, own)| (own.venue(), account.clone()))
+        .filter(|(venue, account)| lacks_key(*venue, account))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let path = installation.layout.paper_accounts();
+    let mut issued = if path.exists() { read_paper_keys(&path)? } else { Vec::new() };
     let root = installation.root_secret()?;
-    let mut added = false;
-    for (account, own) in policy.accounts().filter(|(_, own)| installation.config.is_paper(own.venue())) {
-        let venue = own.venue();
-        if store.descriptions().any(|key| key.venue == venue && key.account == *account) {
-            continue;
-        }
-        let key =
-            PaperKey { venue, account: account.clone(), api_key: random_text(18), secret: random_text(36) };
+    for (venue, account) in missing {
+        let key = PaperKey { venue, account, api_key: random_text(18), secret: random_text(36) };
         let secret = SecretText::new(key.secret.clone());
         let new = NewKey {
             venue,
-            account,
+            account: &key.account,
             role: Role::Trade,
             api_key: &key.api_key,
             secret: &secret,
@@ -94,14 +109,38 @@ pub fn ensure_paper_keys(installation: &Installation) -> anyhow::Result<Vec<Pape
         };
         store.add(&root, &policy.hash(), &new)?;
         issued.push(key);
-        added = true;
     }
-    if added {
-        write_private(&path, &serde_json::to_vec_pretty(&issued)?)?;
-        let change = Change { kind: "key".into(), text: "sealed paper keys".into() };
-        installation.put_in_force(&store, &policy, &change)?;
-    }
-    Ok(issued)
+    write_private(&path, &line(&issued)?)?;
+    let change = Change { kind: "key".into(), text: "sealed paper keys".into() };
+    installation.put_in_force(&store, &policy, &change)
+}
+
+fn read_paper_keys(path: &Path) -> anyhow::Result<Vec<PaperKey>> {
+    Ok(serde_json::from_str(&Zeroizing::new(read_text(path)?))?)
+}
+
+/// The paper venue's accounts of the keys in the file at `path`: for the paper venue's own process, so
+/// that no other holds them. Beside each key in use one that may also withdraw, for trying what `key add`
+/// refuses, and one that may trade, for trying `key rotate`: the same secret, the API key with a letter
+/// behind it.
+pub fn paper_accounts(path: &Path) -> anyhow::Result<Vec<paper::KeyConfig>> {
+    let keys = if path.exists() { read_paper_keys(path)? } else { Vec::new() };
+    Ok(keys.iter().flat_map(accounts_of).collect())
+}
+
+fn accounts_of(key: &PaperKey) -> [paper::KeyConfig; 3] {
+    let with = |api_key: String, permissions| paper::KeyConfig {
+        name: key.account.to_string(),
+        api_key,
+        secret: paper::Secret::Hmac(key.secret.clone()),
+        ..paper::KeyConfig::demo(key.venue, "main", permissions)
+    };
+    let everything = paper::Permissions { transfer: true, withdraw: true, ..paper::Permissions::TRADE };
+    [
+        with(key.api_key.clone(), paper::Permissions::TRADE),
+        with(format!("{}W", key.api_key), everything),
+        with(format!("{}R", key.api_key), paper::Permissions::TRADE),
+    ]
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `seawall up`: everything on one machine, supervised, and shown working.
 
-mod accounts;
+pub mod accounts;
 mod addresses;
 mod demo;
 mod lock;

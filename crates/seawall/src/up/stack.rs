@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 use crate::installation::{Installation, now};
 use crate::layout::{Layout, read_text};
 use crate::notices::Notices;
-use crate::process::{JournalStartup, VaultStartup};
-use crate::up::accounts::{PaperKey, demo_login, ensure_paper_keys, set_up};
+use crate::process::{JournalStartup, PaperStartup, VaultStartup};
+use crate::up::accounts::{demo_login, ensure_paper_keys, set_up};
 use crate::up::addresses::{Addresses, ProcessState};
 use crate::up::demo::DemoBot;
 use crate::up::screen::Picture;
@@ -109,7 +109,7 @@ impl Stack {
         let layout = self.installation.layout.clone();
         let venues = Venue::ALL.into_iter().filter(|venue| self.installation.config.is_paper(*venue));
         if venues.count() > 0 {
-            let said = self.launch(paper_recipe(&self.installation, &self.paper)?, keep_going)?;
+            let said = self.launch(paper_recipe(&self.installation, &self.paper), keep_going)?;
             let addresses: paper::Addresses = serde_json::from_value(said)?;
             *lock(&self.paper) = Some(addresses);
             for (venue, address) in paper_addresses(&addresses) {
@@ -378,52 +378,32 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The paper venue's recipe. Its addresses stay the same over restarts.
-fn paper_recipe(
-    installation: &Installation,
-    first: &Arc<Mutex<Option<paper::Addresses>>>,
-) -> anyhow::Result<Recipe> {
-    let keys = ensure_paper_keys(installation)?;
+fn paper_recipe(installation: &Installation, first: &Arc<Mutex<Option<paper::Addresses>>>) -> Recipe {
+    let accounts = installation.layout.paper_accounts();
     let seed = installation.config.paper.seed;
     let first = Arc::clone(first);
-    Ok(Recipe {
+    Recipe {
         name: "paper",
         startup: Box::new(move || {
             let mut config = paper::Config::demo(seed);
             config.first_id = first_id(now());
-            config.accounts = keys.iter().flat_map(paper_accounts).collect();
+            config.accounts = Vec::new();
             if let Some(addresses) = *lock(&first) {
                 config.binance = addresses.binance;
                 config.bybit = addresses.bybit;
                 config.control = addresses.control;
             }
-            line(&config)
+            line(&PaperStartup { config, accounts: accounts.clone() })
         }),
         inherited: Vec::new(),
         log: installation.layout.process_logs().join("paper.log"),
-    })
+    }
 }
 
 /// Where a paper venue that starts at `now` begins to count orders: an id of an earlier start would
 /// name two orders in the vault. Room for 64 in each millisecond; below 2^48 until the year 2100.
 fn first_id(now: Timestamp) -> u64 {
     now.as_ms().saturating_mul(64)
-}
-
-/// The key in use, beside it one that may also withdraw, for trying what `key add` refuses, and one
-/// that may trade, for trying `key rotate`: the same secret, the API key with a letter behind it.
-fn paper_accounts(key: &PaperKey) -> [paper::KeyConfig; 3] {
-    let with = |api_key: String, secret: String, permissions| paper::KeyConfig {
-        name: key.account.to_string(),
-        api_key,
-        secret: paper::Secret::Hmac(secret),
-        ..paper::KeyConfig::demo(key.venue, "main", permissions)
-    };
-    let everything = paper::Permissions { transfer: true, withdraw: true, ..paper::Permissions::TRADE };
-    [
-        with(key.api_key.clone(), key.secret.clone(), paper::Permissions::TRADE),
-        with(format!("{}W", key.api_key), key.secret.clone(), everything),
-        with(format!("{}R", key.api_key), key.secret.clone(), paper::Permissions::TRADE),
-    ]
 }
 
 /// The gateway's recipe.
@@ -507,11 +487,29 @@ pub fn vault_recipe(
     }
 }
 
-/// One line of JSON, wiped after use.
+/// One line of JSON, wiped after use. Its room is made before it is written: a text that grows leaves
+/// pieces of itself behind.
 pub fn line(value: &impl Serialize) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let mut text = Zeroizing::new(serde_json::to_vec(value)?);
+    let mut length = Length(1);
+    serde_json::to_writer(&mut length, value)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *text, value)?;
     text.push(b'\n');
     Ok(text)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl VaultSockets {

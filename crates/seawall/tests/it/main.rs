@@ -6,6 +6,8 @@ mod crash;
 mod doctor;
 mod documents;
 mod explain;
+mod hostile;
+mod isolation;
 mod log;
 mod operators;
 mod secrets;

@@ -251,6 +251,16 @@ impl Bot {
         }
     }
 
+    /// The same bot in another thread.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            api_key: self.api_key.clone(),
+            secret: self.secret.clone(),
+            gateway: self.gateway.clone(),
+            turn: 0,
+        }
+    }
+
     /// Places a small resting order far from the market; the venue's answer.
     pub(crate) fn order(&mut self) -> std::io::Result<Value> {
         self.turn += 1;

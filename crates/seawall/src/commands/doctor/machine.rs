@@ -147,24 +147,18 @@ fn judge_open_files(limit: Option<u64>) -> Finding {
     }
 }
 
-/// Whether the vault's memory could reach a disk: by swapping, or in a core file.
+/// Whether the vault's memory could reach a disk: by swapping. Core files no process leaves, whatever the
+/// shell's limit is.
 fn secrets_in_memory() -> Finding {
     let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
-    let swap = swaps.lines().nth(1).is_some();
-    let cores = getrlimit(Resource::Core).current != Some(0);
-    match (swap, cores) {
-        (false, false) => Finding::ok("machine/secrets", "no swap, no core files"),
-        (true, _) => Finding::warn(
-            "machine/secrets",
-            "swap is on: the kernel may write the vault's memory to it",
-            "swapoff -a, or encrypt the swap with a key of each boot",
-        ),
-        (false, true) => Finding::warn(
-            "machine/secrets",
-            "core files are allowed: a crashed vault's memory could be written to one",
-            "ulimit -c 0 before `seawall up` (systemd: LimitCORE=0)",
-        ),
+    if swaps.lines().nth(1).is_none() {
+        return Finding::ok("machine/secrets", "no swap, no core files");
     }
+    Finding::warn(
+        "machine/secrets",
+        "swap is on: the kernel may write the vault's memory to it",
+        "swapoff -a, or encrypt the swap with a key of each boot",
+    )
 }
 
 fn disk_space(folder: &Path) -> Finding {

@@ -1,0 +1,4 @@
+//! The gateway as a bot, or somebody worse, meets it.
+
+mod hostile;
+mod support;
