@@ -38,8 +38,8 @@ use thiserror::Error;
 use trading::Timestamp;
 use transparency::Epoch;
 
-pub use core::{Durability, Everywhere};
 pub use core::snapshot as counters;
+pub use core::{Durability, Everywhere};
 pub use detail::{Detail, Event};
 pub use onboarding::{OnboardingError, permission_request};
 pub use serve::Listeners;

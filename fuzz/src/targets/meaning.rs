@@ -187,7 +187,7 @@ impl<'a> Said<'a> {
     fn amount(&self, own: &Amount) {
         match (own, self.venue) {
             (Amount::Base(quantity), Venue::Binance) => {
-                self.number(&["quantity", "newQty"], quantity.decimal())
+                self.number(&["quantity", "newQty"], quantity.decimal());
             }
             (Amount::Base(quantity), Venue::Bybit) => self.number(&["qty"], quantity.decimal()),
             (Amount::Quote(_) | Amount::WholePosition, _) => {}

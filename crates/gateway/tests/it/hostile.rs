@@ -194,7 +194,7 @@ fn bodies_that_never_come_keep_nobody_out() {
             .write_all(b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
             .expect("it reads");
         slow.push(stream);
-        if slow.len() % 50 == 0 {
+        if slow.len().is_multiple_of(50) {
             stage.serves();
         }
     }
