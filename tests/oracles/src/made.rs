@@ -91,7 +91,7 @@ fn run(seawall: &Path, data: &Path) -> Result<()> {
     }
     stream.write_all(&lines)?;
     let replies = BufReader::new(stream).lines().take(ORDERS).collect::<Result<Vec<_>, _>>()?;
-    let recorded = replies.iter().filter(|line| line.contains("\"record\"")).count();
+    let recorded = replies.iter().filter(|line| line.contains("\"seq\"")).count();
     ensure!(recorded == ORDERS, "only {recorded} of {ORDERS} orders were recorded: {:?}", replies.last());
     up.finish()
 }

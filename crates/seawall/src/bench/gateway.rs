@@ -6,18 +6,20 @@ use std::time::Instant;
 use anyhow::Context as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
-use trading::Venue;
+use trading::{AccountName, Venue};
 use vault::Durability;
 
 use crate::bench::Plan;
 use crate::bench::algorithm::hex;
 use crate::bench::http::{HttpClient, post};
 use crate::bench::report::{Report, Role};
-use crate::bench::rig::{Rig, Server};
+use crate::bench::rig::{GATEWAY_ACCOUNT, Rig, Server};
 use crate::bench::rows::{Budget, Row, micros};
 use crate::bench::samples::Samples;
 use crate::installation::now;
-use crate::layout::Layout;
+use crate::layout::{Layout, write_private};
+use crate::process::PaperStartup;
+use crate::up::accounts::PaperKey;
 use crate::up::stack::line;
 use crate::up::supervisor::Recipe;
 
@@ -43,9 +45,15 @@ pub fn measure(plan: Plan, rig: &Rig<'_>, report: &mut Report) -> anyhow::Result
     // The venue without its limits: the rate of a benchmark is none that a venue would take.
     let config = paper::Config { orders_per_second: u32::MAX, ..paper::Config::demo(7) };
     let key = config.accounts.iter().find(|key| key.venue == Venue::Bybit).context("a key")?.clone();
+    let paper::Secret::Hmac(secret) = &key.secret else { anyhow::bail!("the key is not HMAC") };
+    let accounts = paper.layout().paper_accounts();
+    let account = AccountName::new(GATEWAY_ACCOUNT)?;
+    let (api_key, issued) = (key.api_key.clone(), secret.clone());
+    let issued = PaperKey { venue: Venue::Bybit, account, api_key, secret: issued };
+    write_private(&accounts, &line(&[issued])?)?;
     let log = paper.layout().process_logs().join("paper.log");
-    let recipe =
-        Recipe { name: "paper", startup: Box::new(move || line(&config)), inherited: Vec::new(), log };
+    let startup = move || line(&PaperStartup { config: config.clone(), accounts: accounts.clone() });
+    let recipe = Recipe { name: "paper", startup: Box::new(startup), inherited: Vec::new(), log };
     let venue: paper::Addresses = serde_json::from_value(paper.launch(recipe, rig)?)?;
     let mut rows = Vec::new();
     for (name, durability) in [("pipelined", Durability::Pipelined), ("record durable", Durability::Disk)] {
@@ -54,7 +62,6 @@ pub fn measure(plan: Plan, rig: &Rig<'_>, report: &mut Report) -> anyhow::Result
             Server::installed(&folder, durability, Some((venue.bybit, &key)), rig)?;
         let gateway = start_gateway(&mut server, venue.bybit, rig)?;
         let login = installation.directory()?.stand_ins.first().context("a login")?.clone();
-        let paper::Secret::Hmac(secret) = &key.secret else { anyhow::bail!("the key is not HMAC") };
         let mut bots = [
             Bot::new("directly", venue.bybit, &key.api_key, secret)?,
             Bot::new("through the gateway", gateway, &login.api_key, &login.secret)?,

@@ -127,7 +127,7 @@ fn what_is_no_order_gets_a_denial_or_an_error_that_names_it() {
     for (line, reply) in denied.iter().zip(replies(&installation, &denied)) {
         let line = String::from_utf8_lossy(line);
         assert_eq!(reply["status"], "denied", "{line}: {reply}");
-        assert!(reply["record"]["index"].is_u64(), "{line}: {reply}");
+        assert!(reply["seq"].is_u64(), "{line}: {reply}");
         assert!(reply["denials"][0]["text"].is_string(), "{line}: {reply}");
     }
     serves(&installation, 1);

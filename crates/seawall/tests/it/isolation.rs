@@ -51,7 +51,7 @@ fn by_socket(socket: &Path) -> Ask<'static> {
         stream.get_mut().write_all(line.as_bytes()).expect("it reads");
         let mut reply = String::new();
         stream.read_line(&mut reply).expect("a reply");
-        assert!(reply.contains("\"record\""), "{reply}");
+        assert!(reply.contains("\"seq\""), "{reply}");
     })
 }
 

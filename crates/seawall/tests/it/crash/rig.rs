@@ -118,7 +118,7 @@ fn policy_text() -> String {
     let uid = protocol::peer::Peer::own_uid();
     let account = include_str!("../../../src/bench/account.toml")
         .replace("{account}", "main")
-        .replace("\"binance\"", "\"bybit\"")
+        .replace("{venue}", "bybit")
         .replace("allow_settings = [\"marginType\"]", "allow_settings = []");
     format!(
         "version = 1\n\n[bots.mine]\naccounts = [\"main\"]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n{account}"
