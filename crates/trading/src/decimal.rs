@@ -295,12 +295,26 @@ fn with_exponent(mantissa: i128, scale: i32) -> Result<Decimal, DecimalError> {
 
 impl fmt::Display for Decimal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.mantissa.unsigned_abs().to_string();
-        let scale = usize::from(self.scale);
-        let padded = format!("{digits:0>width$}", width = scale + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - scale);
-        let text = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
-        formatter.pad_integral(self.mantissa >= 0, "", &text)
+        // From the right: the fraction with all its zeros, the point, and at least one digit before it.
+        let mut text = [b'0'; MAX_SCALE as usize + 3];
+        let (mut start, mut rest) = (text.len(), self.mantissa.unsigned_abs());
+        let mut digits = 0;
+        while rest > 0 || digits <= self.scale {
+            if digits == self.scale && digits > 0 {
+                start -= 1;
+                text[start] = b'.';
+            }
+            start -= 1;
+            let (others, last) = match u64::try_from(rest) {
+                Ok(small) => (u128::from(small / 10), (small % 10) as u8),
+                Err(_) => (rest / 10, (rest % 10) as u8),
+            };
+            text[start] = b'0' + last;
+            rest = others;
+            digits += 1;
+        }
+        let text = std::str::from_utf8(&text[start..]).map_err(|_| fmt::Error)?;
+        formatter.pad_integral(self.mantissa >= 0, "", text)
     }
 }
 
