@@ -22,7 +22,8 @@ const OLD_MS: u64 = 86_400_000;
 /// Orders signed for one account, by the number of their signing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Orders {
-    entries: BTreeMap<u64, Entry>,
+    /// Boxed: a node of the tree has room for eleven, and half of them are empty.
+    entries: BTreeMap<u64, Box<Entry>>,
     by_client: BTreeMap<ClientOrderId, u64>,
     by_venue: BTreeMap<VenueOrderId, u64>,
     /// When each entry that will leave by itself leaves.
@@ -73,7 +74,11 @@ impl Orders {
     pub(super) fn stored(&self) -> StoredOrders {
         StoredOrders {
             next: self.next,
-            entries: self.entries.iter().map(|(number, entry)| (*number, entry.clone().into())).collect(),
+            entries: self
+                .entries
+                .iter()
+                .map(|(number, entry)| (*number, Entry::clone(entry).into()))
+                .collect(),
             by_client: self.by_client.clone(),
             held: self.exposure.stored(),
         }
@@ -100,7 +105,7 @@ impl Orders {
             {
                 return Err("two orders have one venue order id");
             }
-            if read.entries.insert(number, entry).is_some() {
+            if read.entries.insert(number, Box::new(entry)).is_some() {
                 return Err("two orders have one number");
             }
         }
@@ -151,7 +156,7 @@ impl Orders {
         let needed = used.saturating_add(more).saturating_sub(CAPACITY);
         needed == 0 || {
             let droppable = |entry: &&Entry| !entry.is_live(now) || is_old(entry, now);
-            self.entries.values().filter(droppable).take(needed).count() == needed
+            self.entries.values().map(AsRef::as_ref).filter(droppable).take(needed).count() == needed
         }
     }
 
@@ -357,7 +362,7 @@ impl Orders {
             venue_id: None,
             share: None,
         };
-        self.entries.insert(number, entry);
+        self.entries.insert(number, Box::new(entry));
         // What cannot rest is over when its signature is; of what can, the venue has to say so.
         let lapses =
             if rests { Timestamp::from_ms(now.as_ms().saturating_add(OLD_MS)).max(expires) } else { expires };
@@ -427,7 +432,9 @@ impl Orders {
 
     /// Entries that counted as open until their deadline passed.
     fn lapsed(&self, now: Timestamp) -> impl Iterator<Item = &Entry> {
-        self.lapsing.range(..(now, 0)).filter_map(|(_, number)| self.entries.get(number))
+        self.lapsing
+            .range(..(now, 0))
+            .filter_map(|(_, number)| self.entries.get(number).map(|entry| &**entry))
     }
 }
 
