@@ -179,6 +179,8 @@ async fn serve(stream: TcpStream, taken: Taken, endpoint: Arc<Endpoint>) {
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        // Who says no more still wants the answer to what it said: its order may be signed already.
+        .half_close(true)
         .header_read_timeout(HEADER_LIMIT)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(Patient::new(stream, WRITE_LIMIT)), service)

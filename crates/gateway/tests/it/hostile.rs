@@ -112,6 +112,16 @@ fn split_and_pipelined_requests_are_answered_in_order() {
     assert_eq!(statuses(&reply), ["200"; 10]);
 }
 
+/// `exchange` closes its side behind the request: that is no reason to be left without the answer.
+#[test]
+fn who_says_no_more_gets_the_answer_to_what_it_said() {
+    let stage = Stage::new();
+    for round in 0..200 {
+        let reply = stage.exchange(TIME.as_bytes());
+        assert!(served(&reply), "round {round}: {reply:?}");
+    }
+}
+
 #[test]
 fn bodies_that_are_no_order_are_refused_in_the_venues_words() {
     let stage = Stage::new();
@@ -133,7 +143,8 @@ fn bodies_that_are_no_order_are_refused_in_the_venues_words() {
         assert!(reply.contains("retCode") && !served(&reply), "{reply:?}");
     }
     let bytes = b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\xff\xfe\xc0\x80";
-    assert!(stage.exchange(bytes).contains("not UTF-8"));
+    let reply = stage.exchange(bytes);
+    assert!(reply.contains("not UTF-8"), "{reply:?}");
     assert!(stage.asked().iter().all(|head| !head.contains("order/create")));
     stage.serves();
 }
