@@ -97,11 +97,14 @@ impl Session<'_> {
         self.stream.set_read_timeout(Some(TICK))?;
         loop {
             self.take_all(input)?;
-            self.answer_durable()?;
+            let has_synced = self.answer_durable()?;
             if !self.shared.is_healthy() {
                 return Err(End::Closed);
             }
             self.look_after_checkpoint()?;
+            if has_synced {
+                std::thread::sleep(self.shared.pause);
+            }
             match input.read_from(self.stream) {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
@@ -223,7 +226,8 @@ impl Session<'_> {
 
     /// Syncs if records wait for it, and says how far the log is durable. Leaves alone wait for the
     /// next batch.
-    fn answer_durable(&mut self) -> Result<(), End> {
+    /// Syncs what is not and tells the vault; returns whether there was anything to tell.
+    fn answer_durable(&mut self) -> Result<bool, End> {
         if self.log.next_sequence() > self.log.durable() {
             self.sync()?;
         }
@@ -233,8 +237,9 @@ impl Session<'_> {
             put_reply(&mut self.out, &Reply::Durable { sequence: durable - 1 });
             self.send()?;
             self.settle_torn_record();
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn look_after_checkpoint(&mut self) -> Result<(), End> {

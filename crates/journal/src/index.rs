@@ -25,6 +25,8 @@ const BATCH: usize = 1000;
 const SLICE: u64 = 32 * BATCH as u64;
 /// How often the background thread looks for new records.
 const PERIOD: Duration = Duration::from_millis(200);
+/// How nice the background thread is: the log goes first.
+const NICE: i32 = 10;
 /// Deepest JSON that is searched for an instrument.
 const MAX_DEPTH: usize = 6;
 
@@ -389,6 +391,9 @@ impl Indexer {
 
 /// An index that fails is given up, not the log: listings get stale and say so.
 fn follow(folder: &Folder, shared: &Shared, stop: &AtomicBool) {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the search index is as urgent as the log");
+    }
     let path = folder.path().join("index.sqlite");
     let mut index = match open_or_remake(&path, shared.durable.load(Ordering::Acquire)) {
         Ok(index) => index,

@@ -49,6 +49,8 @@ pub struct Config {
     pub listen: Listen,
     /// Longest time between a durable leaf and a checkpoint over it.
     pub checkpoint_every: Duration,
+    /// Pause after a sync before more is read: where nobody waits for a sync, many records share one.
+    pub pause: Duration,
 }
 
 /// Where to listen.
@@ -65,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) folder: Folder,
     pub(crate) signer: Arc<LogSigner>,
     pub(crate) checkpoint_every: Duration,
+    pub(crate) pause: Duration,
     /// Durable records.
     pub(crate) durable: AtomicU64,
     /// Durable leaves.
@@ -201,6 +204,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Recovered), stop: BorrowedFd<'_>)
         folder: folder.clone(),
         signer: Arc::clone(&log.signer),
         checkpoint_every: config.checkpoint_every,
+        pause: config.pause,
         durable: AtomicU64::new(log.durable()),
         leaves: AtomicU64::new(log.leaves()),
         indexed: AtomicU64::new(0),

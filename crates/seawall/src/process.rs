@@ -52,6 +52,8 @@ pub struct JournalStartup {
     pub key: PathBuf,
     /// Where to listen.
     pub socket: PathBuf,
+    /// When signatures may leave: says how long records may gather before they are synced.
+    pub durability: vault::Durability,
 }
 
 /// What the paper venue's process is told.
@@ -117,6 +119,7 @@ fn run_journal() -> anyhow::Result<()> {
         key: startup.key,
         listen: journal::Listen::Path(startup.socket),
         checkpoint_every: CHECKPOINT_EVERY,
+        pause: startup.durability.sync_pause(),
     };
     let ready = |found: &journal::Recovered| announce(&serde_json::json!({ "records": found.records }));
     journal::run(config, ready, rustix::stdio::stdin())?;

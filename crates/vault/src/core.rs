@@ -46,6 +46,16 @@ impl Durability {
     pub const WINDOW_RECORDS: u64 = 64;
     /// Longest time a record may be released before it is synced, in pipelined mode.
     pub const WINDOW: Duration = Duration::from_millis(20);
+
+    /// How long the journal lets records gather after a sync before it looks for more: a fortieth of
+    /// the window where nobody waits for the sync, not at all where somebody does.
+    #[must_use]
+    pub const fn sync_pause(self) -> Duration {
+        match self {
+            Self::Disk => Duration::ZERO,
+            Self::Pipelined => Duration::from_micros(500),
+        }
+    }
 }
 
 /// Names a caller's connection; the core only hands it back.
@@ -196,6 +206,11 @@ impl Core {
     /// Whether not even operators' commands should be brought.
     pub(crate) fn is_full_for_operators(&self) -> bool {
         self.waiting.len() >= MAX_WAITING + OPERATORS_ROOM
+    }
+
+    /// When signatures may leave.
+    pub(crate) const fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// Hash of the policy in force.
@@ -407,10 +422,9 @@ impl Core {
         let released = durable.release(self.durable);
         self.counts.released += u64::from(released.signed);
         let line = match released.reply {
-            ReleasedReply::Line(reply) => serde_json::to_vec(&reply),
-            ReleasedReply::Event(record) => serde_json::to_vec(&AdminReply::Done { record }),
+            ReleasedReply::Line(reply) => crate::json(&reply),
+            ReleasedReply::Event(record) => crate::json(&AdminReply::Done { record }),
         };
-        let line = line.expect("replies hold only strings, numbers and JSON that was parsed before");
         out.push(Output::Reply { to, index: Some(index), line });
     }
 

@@ -129,7 +129,7 @@ impl Detail {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a detail holds only strings and numbers")
+        crate::json(self)
     }
 }
 
@@ -231,7 +231,7 @@ impl Event {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an event holds only strings")
+        crate::json(self)
     }
 }
 

@@ -13,6 +13,7 @@ mod connection;
 mod core;
 mod detail;
 mod journal_link;
+mod leaves;
 mod onboarding;
 mod outgoing;
 mod place;
@@ -168,9 +169,18 @@ fn io_error(context: &'static str) -> impl FnOnce(io::Error) -> VaultError {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// `value` as JSON, in a buffer that most lines fit in from the start.
+///
+/// # Panics
+///
+/// If `value` is not text, numbers and JSON that was parsed before.
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut line = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut line, value).expect("text, numbers and JSON that was parsed before");
+    line
 }

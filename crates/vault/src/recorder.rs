@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use keys::RecordKey;
 use protocol::sign::DenialText;
@@ -47,18 +48,20 @@ pub(crate) struct Unsynced {
 impl Unsynced {
     fn signed_leaf(&mut self, key: &RecordKey) -> &Leaf {
         let Self { leaf, body, .. } = self;
-        leaf.get_or_insert_with(|| {
-            let Ok(signed) =
-                Leaf::sign(body, &key.public_key(), |message| Ok::<_, Infallible>(key.sign(message)));
-            signed
-        })
+        leaf.get_or_insert_with(|| sign_leaf(key, body))
     }
+}
+
+/// The leaf of a record with this body.
+pub(crate) fn sign_leaf(key: &RecordKey, body: &[u8]) -> Leaf {
+    let Ok(signed) = Leaf::sign(body, &key.public_key(), |message| Ok::<_, Infallible>(key.sign(message)));
+    signed
 }
 
 /// Continues the chain of records in one epoch.
 pub(crate) struct Recorder {
     epoch: u64,
-    key: RecordKey,
+    key: Arc<RecordKey>,
     next: u64,
     previous: [u8; 32],
     unsynced: VecDeque<Unsynced>,
@@ -75,7 +78,7 @@ impl Recorder {
     pub(crate) fn new(epoch: u64, key: RecordKey, next: u64, previous: [u8; 32]) -> Self {
         Self {
             epoch,
-            key,
+            key: Arc::new(key),
             next,
             previous,
             unsynced: VecDeque::new(),
@@ -92,6 +95,11 @@ impl Recorder {
     /// The public half of the key that signs this epoch's leaves.
     pub(crate) fn public_key(&self) -> [u8; 32] {
         self.key.public_key()
+    }
+
+    /// The key that signs this epoch's leaves.
+    pub(crate) fn key(&self) -> Arc<RecordKey> {
+        Arc::clone(&self.key)
     }
 
     pub(crate) const fn next_index(&self) -> u64 {
@@ -147,6 +155,26 @@ impl Recorder {
         record.signed_leaf(key);
         *leaves_signed = at + 1;
         true
+    }
+
+    /// The bodies of the records from `from` on whose leaves are not signed.
+    pub(crate) fn bodies_without_leaf(&self, from: u64) -> impl Iterator<Item = (u64, &[u8])> {
+        let from = from.max(self.leaves_signed);
+        let earlier = usize::try_from(from.saturating_sub(self.oldest_kept())).unwrap_or(usize::MAX);
+        self.unsynced.iter().skip(earlier).map(|record| (record.index, record.body.as_slice()))
+    }
+
+    /// Takes the leaf of record `index`, signed elsewhere, if it is the next that is missing.
+    pub(crate) fn take_leaf(&mut self, index: u64, leaf: Leaf) {
+        let oldest = self.oldest_kept();
+        if index != self.leaves_signed.max(oldest) {
+            return;
+        }
+        let Some(at) = index.checked_sub(oldest).and_then(|at| usize::try_from(at).ok()) else { return };
+        if let Some(record) = self.unsynced.get_mut(at) {
+            record.leaf = Some(leaf);
+            self.leaves_signed = index + 1;
+        }
     }
 
     /// How many leaves are signed and were not handed to the journal.

@@ -12,7 +12,8 @@ use venue::{Spelling, Stream, StreamMessage, Surface, Unsigned};
 
 use crate::place::{Names, Place, Refused, Unresolved, place_of};
 
-/// Validity of requests that we make ourselves, in milliseconds; what ccxt and the SDKs default to.
+/// Validity of requests that we make ourselves, in milliseconds, unless the account's policy allows
+/// less; what ccxt and the SDKs default to.
 const RECV_WINDOW_MS: u64 = 5_000;
 /// The policy's name for what earns a library's author a commission.
 const BROKER_ID: &str = "broker-id";
@@ -137,7 +138,8 @@ pub(crate) fn resolve(
         Err(error) => return Err(refuse(error)),
     };
     let venue = place.venue;
-    match body_of(line, venue, now) {
+    let most = policy.account(&place.account).map_or(u64::MAX, policy::Account::max_recv_window_ms);
+    match body_of(line, venue, now, RECV_WINDOW_MS.min(most)) {
         Ok((way, unsigned)) => Ok(place.asked(way, unsigned, thesis)),
         Err(error) => Err(refuse(error)),
     }
@@ -238,12 +240,18 @@ fn question_to_venue(
     venue::encode(&Intent::Read(read), now, RECV_WINDOW_MS).map_err(|error| malformed(error.to_string()))
 }
 
-/// The one body of a line that is a request, without authentication.
-fn body_of(line: SignLine<'_>, venue: Venue, now: Timestamp) -> Result<(Way, Unsigned), ErrorText> {
+/// The one body of a line that is a request, without authentication. What says nothing of its validity
+/// gets `validity_ms`.
+fn body_of(
+    line: SignLine<'_>,
+    venue: Venue,
+    now: Timestamp,
+    validity_ms: u64,
+) -> Result<(Way, Unsigned), ErrorText> {
     if let Some(order) = line.order {
         let market = line.market.unwrap_or(Market::Spot);
         let operation = native(line.operation.unwrap_or(NativeOperation::Place));
-        return venue::from_native_json(venue, market, operation, order.get(), now, RECV_WINDOW_MS)
+        return venue::from_native_json(venue, market, operation, order.get(), now, validity_ms)
             .map(|unsigned| (Way::Socket, unsigned))
             .map_err(|error| malformed(error.to_string()));
     }
@@ -254,7 +262,7 @@ fn body_of(line: SignLine<'_>, venue: Venue, now: Timestamp) -> Result<(Way, Uns
         return from_frame(venue, &frame);
     }
     let intent = neutral_intent(line, venue)?;
-    venue::encode(&intent, now, RECV_WINDOW_MS)
+    venue::encode(&intent, now, validity_ms)
         .map(|unsigned| (Way::Socket, unsigned))
         .map_err(|error| malformed(error.to_string()))
 }

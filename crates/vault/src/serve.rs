@@ -1,8 +1,8 @@
 //! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
 //!
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
-//! the journal, let out what may leave. Leaves are signed one by one while nobody says anything, and
-//! go to the journal with the next record or soon after.
+//! the journal, let out what may leave. Leaves are signed by a thread of their own, and go to the
+//! journal with the next record or soon after.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -22,8 +22,9 @@ use protocol::peer::Peer;
 
 use crate::clock::Clock;
 use crate::connection::{Connection, Door};
-use crate::core::{CallerToken, Core, Input, Output};
+use crate::core::{CallerToken, Core, Durability, Input, Output};
 use crate::journal_link::{JournalLink, PastLog as _};
+use crate::leaves::LeafSigner;
 use crate::outgoing::Outgoing;
 use crate::recorder::Recorder;
 use crate::request::Caller;
@@ -56,8 +57,8 @@ const MAX_COMMANDS: usize = 16;
 const CHUNK: usize = 64 * 1024;
 /// Longest time that a signed leaf waits for a record to go with.
 const LEAF_PAUSE: Duration = Duration::from_millis(1);
-/// Leaves signed at the latest when so many are not, however much is being said.
-const MOST_UNSIGNED: u64 = 64;
+/// Leaves that may wait for the thread that signs them; the loop signs one itself for each beyond.
+const MOST_UNSIGNED: u64 = 512;
 /// Pause between attempts to reach the journal.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -97,6 +98,7 @@ pub(crate) struct Server {
     journal: Option<JournalLink>,
     journal_path: PathBuf,
     journal_due: Instant,
+    leaf_signer: LeafSigner,
     /// When signed leaves must go to the journal.
     leaves_due: Instant,
     /// When each record that has not been told was asked for.
@@ -118,6 +120,7 @@ impl Server {
             listener.set_nonblocking(true)?;
             Ok(UnixListener::from_std(listener))
         };
+        let leaf_signer = LeafSigner::start(core.recorder_ref().key())?;
         let mut server = Self {
             poll,
             listeners: [
@@ -136,6 +139,7 @@ impl Server {
             journal: None,
             journal_path,
             journal_due: Instant::now(),
+            leaf_signer,
             leaves_due: Instant::now(),
             asked_at: VecDeque::new(),
             latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?,
@@ -170,20 +174,26 @@ impl Server {
             self.accept_some();
             self.reconnect_if_due()?;
             self.serve_readable()?;
-            self.tend_leaves(events.is_empty());
+            self.tend_leaves();
         }
     }
 
-    /// Signs a leaf if there is time for it, and hands over what has waited long enough.
-    fn tend_leaves(&mut self, is_idle: bool) {
+    /// Exchanges bodies for leaves with the thread that signs them, and hands over what has waited long
+    /// enough.
+    fn tend_leaves(&mut self) {
         let recorder = self.core.recorder();
-        if recorder.leaves_to_sign() > MOST_UNSIGNED {
-            return self.hand_over(|journal, recorder| resume::put_leaves(recorder, journal.tail()));
-        }
         let waited = recorder.leaves_to_hand_over() > 0;
-        if is_idle && recorder.sign_a_leaf() && !waited {
-            self.leaves_due = Instant::now() + LEAF_PAUSE;
-        } else if waited && Instant::now() >= self.leaves_due {
+        self.leaf_signer.exchange(recorder);
+        for _ in MOST_UNSIGNED..recorder.leaves_to_sign() {
+            recorder.sign_a_leaf();
+        }
+        if recorder.leaves_to_hand_over() == 0 {
+            return;
+        }
+        let now = Instant::now();
+        if !waited {
+            self.leaves_due = now + LEAF_PAUSE;
+        } else if now >= self.leaves_due {
             self.hand_over(|journal, recorder| resume::put_signed_leaves(recorder, journal.tail()));
         }
     }
@@ -227,7 +237,7 @@ impl Server {
         }
         let recorder = self.core.recorder_ref();
         if recorder.leaves_to_sign() > 0 {
-            return Some(Duration::ZERO);
+            return Some(LEAF_PAUSE);
         }
         if recorder.leaves_to_hand_over() > 0 { until(self.leaves_due) } else { None }
     }
@@ -451,16 +461,39 @@ impl Server {
         taken
     }
 
-    /// Carries out what the core said: records first, so that the journal syncs while the rest is
-    /// done, then replies, because somebody waits for them.
+    /// Carries out what the core said. Records first, so that the journal syncs while the rest is done;
+    /// replies first where they do not wait for the journal.
     fn settle(&mut self) -> io::Result<()> {
         let outputs = std::mem::take(&mut self.out);
+        match self.core.durability() {
+            Durability::Disk => {
+                self.append(&outputs);
+                self.reply(outputs);
+            }
+            Durability::Pipelined => {
+                let (appends, replies) = outputs
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|output| matches!(output, Output::Append { .. }));
+                self.reply(replies);
+                self.append(&appends);
+            }
+        }
+        self.connections.retain(|_, caller| !caller.is_finished());
+        Ok(())
+    }
+
+    /// Hands the records among `outputs` to the journal.
+    fn append(&mut self, outputs: &[Output]) {
         if outputs.iter().any(|output| matches!(output, Output::Append { .. })) {
             self.hand_over(|journal, recorder| {
                 resume::put_signed_leaves(recorder, journal.tail())?;
-                resume::put_records(&outputs, journal.tail())
+                resume::put_records(outputs, journal.tail())
             });
         }
+    }
+
+    /// Lets the replies among `outputs` out.
+    fn reply(&mut self, outputs: Vec<Output>) {
         let mut touched = Vec::new();
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
@@ -478,8 +511,6 @@ impl Server {
                 self.drop_connection(id);
             }
         }
-        self.connections.retain(|_, caller| !caller.is_finished());
-        Ok(())
     }
 
     /// Gives the journal what `queue` puts in line for it, if it is there.

@@ -32,6 +32,7 @@ impl Running {
             // Listening before the start, so that no test has to wait for the socket to appear.
             listen: Listen::Inherited(socket.into()),
             checkpoint_every: Duration::from_millis(20),
+            pause: Duration::ZERO,
         };
         let thread = std::thread::spawn(move || journal::run(config, |_| (), read.as_fd()));
         Self { dir, stop: Some(write), thread: Some(thread) }

@@ -441,6 +441,7 @@ fn gateway_recipe(
 /// The journal's recipe.
 pub fn journal_recipe(installation: &Installation) -> Recipe {
     let layout = installation.layout.clone();
+    let durability = installation.config.durability;
     let log = layout.process_logs().join("journal.log");
     Recipe {
         name: "journal",
@@ -449,6 +450,7 @@ pub fn journal_recipe(installation: &Installation) -> Recipe {
                 dir: layout.log(),
                 key: layout.log_key(),
                 socket: layout.journal_socket(),
+                durability,
             })
         }),
         inherited: Vec::new(),

@@ -171,6 +171,7 @@ impl Rig {
                 "dir": self.log(),
                 "key": self.path().join("log.key"),
                 "socket": self.path().join("journal.sock"),
+                "durability": self.durability,
             }),
             Who::Vault => json!({
                 "root": self.root,

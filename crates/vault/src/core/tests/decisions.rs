@@ -252,3 +252,56 @@ fn marks_are_kept_for_named_instruments_and_never_from_the_future() {
     bench.now += 2001;
     assert!(codes(&bench.ask(market)).contains(&"mark_price_stale"));
 }
+
+#[test]
+fn a_neutral_order_is_valid_no_longer_than_the_policy_allows() {
+    let mut bench =
+        Bench::with(Durability::Disk, &[("max_recv_window_ms = 5000", "max_recv_window_ms = 700")]);
+    let reply = bench.ask(
+        r#"{"bot":"demo","account":"main","place":{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.001","price":"20000"}}"#,
+    );
+    assert_eq!(reply["status"], "approved", "{reply}");
+    assert_eq!(reply["request"]["headers"]["X-BAPI-RECV-WINDOW"], "700");
+}
+
+/// What a line costs without sockets and disk: a figure to profile, no test.
+#[test]
+#[ignore = "prints a figure"]
+fn cost_of_a_line() {
+    const LINES: u64 = 60_000;
+    let mut bench = Bench::with(
+        Durability::Pipelined,
+        &[
+            ("max_recv_window_ms = 5000", "max_recv_window_ms = 100"),
+            ("_per_second = 5000", "_per_second = 32000"),
+            ("= \"1000000\"\n", "= \"1000000000000\"\n"),
+        ],
+    );
+    let line = |number: u64| {
+        let (tenths, lots) = (number % 10, number / 10 % 30 + 10);
+        format!(
+            r#"{{"bot":"demo","account":"main","place":{{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"0.0{lots}","price":"20000.{tenths}","time_in_force":"immediate_or_cancel"}}}}"#
+        )
+    };
+    let lines: Vec<String> = (0..300).map(line).collect();
+    let (mut out, mut approved) = (Vec::new(), 0);
+    let started = std::time::Instant::now();
+    for (number, line) in (0..LINES).zip(lines.iter().cycle()) {
+        bench.now += u64::from(number % 20 == 0);
+        let now = Timestamp::from_ms(bench.now);
+        let (caller, line) = (Caller::Direct { uid: UID }, line.as_bytes());
+        bench.core.step(Input::Line { from: 1, caller, line, salt: [1; 16] }, now, &mut out);
+        bench.core.step(Input::Durable(DurableBelow::acknowledged(number + 1)), now, &mut out);
+        bench.core.recorder().all_leaves_sent();
+        approved += out.drain(..).filter(is_approval).count();
+    }
+    println!(
+        "{} ns a line, {approved} of {LINES} approved",
+        started.elapsed().as_nanos() / u128::from(LINES)
+    );
+    assert_eq!(approved as u64, LINES);
+}
+
+fn is_approval(output: &Output) -> bool {
+    matches!(output, Output::Reply { line, .. } if line.starts_with(br#"{"status":"approved""#))
+}
