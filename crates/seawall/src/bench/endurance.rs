@@ -11,7 +11,7 @@ use crate::bench::Plan;
 use crate::bench::algorithm::Algorithm;
 use crate::bench::flood::Flood;
 use crate::bench::memory::{mebibytes, pss};
-use crate::bench::orders::requests;
+use crate::bench::orders::{of_two_bots, requests};
 use crate::bench::report::Report;
 use crate::bench::rig::{Rig, Server};
 use crate::bench::rows::{Budget, Row, micros};
@@ -25,7 +25,7 @@ const STEP: u64 = 100_000;
 /// Longest that the orders may take.
 const LIMIT: Duration = Duration::from_secs(240);
 /// Most memory of the vault, in MiB.
-const VAULT_BUDGET: f64 = 15.0;
+pub const VAULT_BUDGET: f64 = 15.0;
 /// Most that it may grow from the first look to the last, in MiB.
 const GROWTH_BUDGET: f64 = 1.0;
 /// Least records verified in a second.
@@ -47,7 +47,7 @@ pub fn measure(plan: Plan, rig: &Rig<'_>, report: &mut Report) -> anyhow::Result
 
 fn memory(orders: u64, step: u64, rig: &Rig<'_>, server: &Server, report: &mut Report) -> anyhow::Result<()> {
     let pid = server.pid("vault").context("no vault")?;
-    let mut flood = Flood::connect(&server.socket(), CLIENTS, DEPTH, requests(Algorithm::Hmac, ORDERS))?;
+    let mut flood = Flood::connect(&server.socket(), CLIENTS, DEPTH, of_two_bots(ORDERS))?;
     let (idle, started, mut looks) = (pss(pid)?, Instant::now(), Vec::new());
     let count = flood.run(|replies| {
         rig.check()?;

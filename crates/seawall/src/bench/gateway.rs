@@ -26,7 +26,7 @@ use crate::up::supervisor::Recipe;
 /// Most that the gateway may add at p50, in microseconds.
 const ADDED_BUDGET: f64 = 150.0;
 /// What every request says of its own validity.
-const WINDOW: &str = "5000";
+const WINDOW: &str = "1000";
 
 /// A bot at one door.
 struct Bot {

@@ -89,7 +89,9 @@ fn orders(policy: &Policy, account: &AccountName) -> anyhow::Result<Vec<Request>
                 reduce_only: false,
                 client_order_id: None,
             };
-            Ok(Request::new(bot.clone(), account.clone(), Intent::Place(order)))
+            let mut request = Request::new(bot.clone(), account.clone(), Intent::Place(order));
+            request.recv_window_ms = Some(1_000);
+            Ok(request)
         })
         .collect::<anyhow::Result<_>>()?;
     let known = policy.account(account).map_or(0, |account| account.instruments().count());

@@ -69,6 +69,36 @@ pub struct Options {
     /// Measure the socket rows once more with real-time priority, for their tails.
     #[arg(long)]
     real_time: bool,
+    /// Measure only these parts of the table.
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    only: Vec<Part>,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+/// A part of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Decisions and signatures, without a socket.
+    InProcess,
+    /// One request at a time through a socket.
+    Sockets,
+    /// A Python client beside ccxt.
+    Python,
+    /// Orders at a fixed rate.
+    Rate,
+    /// Orders per second of many clients.
+    Clients,
+    /// What the gateway adds.
+    Gateway,
+    /// An idle stack's memory.
+    Idle,
+    /// A million orders: memory, verification, proofs, restart.
+    Endurance,
 }
 
 /// How much is measured.
@@ -120,32 +150,55 @@ pub fn run(layout: &Layout, options: &Options) -> anyhow::Result<ExitCode> {
 
 fn measure(rig: &Rig<'_>, options: &Options, report: &mut Report) -> anyhow::Result<()> {
     let plan = if options.quick { Plan::QUICK } else { Plan::FULL };
-    stage("decisions and signatures");
-    in_process::measure(plan, rig, report)?;
-    stage("servers");
-    let bao = bao::find(options.openbao.as_deref());
-    let bao = bao.map(|program| Bao::start(&program, rig)).transpose()?;
-    let vaults = Vaults::start(rig)?;
-    stage("sockets");
-    sockets::measure(plan, rig, &vaults, bao.as_ref(), false, report)?;
-    if options.real_time {
-        stage("sockets with real-time priority");
-        tails(plan, rig, &vaults, bao.as_ref(), report)?;
+    if options.wants(Part::InProcess) {
+        stage("decisions and signatures");
+        in_process::measure(plan, rig, report)?;
     }
-    drop(bao);
-    stage("Python");
-    python::measure(plan, rig, &vaults, options.python.as_deref(), report)?;
-    stage("a fixed rate");
-    open_loop::measure(plan, rig, &vaults, report)?;
-    stage("many clients");
-    throughput::measure(plan, rig, &vaults.durable, report)?;
-    drop(vaults);
-    stage("the gateway");
-    gateway::measure(plan, rig, report)?;
-    stage("an idle stack");
-    memory::measure(rig, report)?;
-    stage("a million orders and their log");
-    endurance::measure(plan, rig, report)
+    if [Part::Sockets, Part::Python, Part::Rate, Part::Clients].into_iter().any(|part| options.wants(part)) {
+        through_sockets(plan, rig, options, report)?;
+    }
+    if options.wants(Part::Gateway) {
+        stage("the gateway");
+        gateway::measure(plan, rig, report)?;
+    }
+    if options.wants(Part::Idle) {
+        stage("an idle stack");
+        memory::measure(rig, report)?;
+    }
+    if options.wants(Part::Endurance) {
+        stage("a million orders and their log");
+        endurance::measure(plan, rig, report)?;
+    }
+    Ok(())
+}
+
+/// Everything that asks the same two vaults.
+fn through_sockets(plan: Plan, rig: &Rig<'_>, options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    stage("servers");
+    let vaults = Vaults::start(rig)?;
+    if options.wants(Part::Sockets) {
+        let bao = bao::find(options.openbao.as_deref());
+        let bao = bao.map(|program| Bao::start(&program, rig)).transpose()?;
+        stage("sockets");
+        sockets::measure(plan, rig, &vaults, bao.as_ref(), false, report)?;
+        if options.real_time {
+            stage("sockets with real-time priority");
+            tails(plan, rig, &vaults, bao.as_ref(), report)?;
+        }
+    }
+    if options.wants(Part::Python) {
+        stage("Python");
+        python::measure(plan, rig, &vaults, options.python.as_deref(), report)?;
+    }
+    if options.wants(Part::Rate) {
+        stage("a fixed rate");
+        open_loop::measure(plan, rig, &vaults, report)?;
+    }
+    if options.wants(Part::Clients) {
+        stage("many clients");
+        throughput::measure(plan, rig, &vaults.durable, report)?;
+    }
+    Ok(())
 }
 
 /// Says what is measured now, to whoever waits; the table is what is said at the end.

@@ -9,10 +9,12 @@ use protocol::line::LineBuffer;
 
 use crate::bench::Plan;
 use crate::bench::algorithm::Algorithm;
+use crate::bench::endurance::VAULT_BUDGET;
+use crate::bench::memory::{mebibytes, pss};
 use crate::bench::orders::{APPROVED, requests};
 use crate::bench::report::{Report, Role};
 use crate::bench::rig::{Rig, Server};
-use crate::bench::rows::Row;
+use crate::bench::rows::{Budget, Row};
 use crate::bench::samples::{Distribution, Samples};
 use crate::bench::sockets::Vaults;
 
@@ -49,6 +51,13 @@ pub fn measure(plan: Plan, rig: &Rig<'_>, vaults: &Vaults, report: &mut Report) 
         report.draw(format!("{RATE} orders a second, {ALGORITHM}"), role, &times);
         found.push(times);
     }
+    let pid = vaults.durable.pid("vault").context("no vault")?;
+    let row = Row::figure(
+        format!("memory of the vault (PSS) after {RATE} orders a second"),
+        "MiB",
+        mebibytes(pss(pid)?),
+    );
+    report.add(row.within(Budget::Most(VAULT_BUDGET)));
     Ok(())
 }
 

@@ -20,6 +20,9 @@ use crate::up::supervisor::{Process, Recipe};
 
 /// The bot that asks.
 pub const BOT: &str = "bench";
+/// Another bot and its account, which signs by HMAC: a bot may sign for 32,000 messages a second at most.
+const SECOND_BOT: &str = "second";
+pub const SECOND_ACCOUNT: &str = "hmac-second";
 /// The account behind the gateway, at the paper venue.
 pub const GATEWAY_ACCOUNT: &str = "gateway";
 
@@ -49,10 +52,14 @@ pub fn policy_text() -> anyhow::Result<String> {
     accounts.push((AccountName::new(GATEWAY_ACCOUNT)?, Venue::Bybit));
     let names: Vec<String> = accounts.iter().map(|(account, _)| format!("\"{account}\"")).collect();
     let uid = protocol::peer::Peer::own_uid();
-    let mut text = format!(
-        "version = 1\n\n[bots.{BOT}]\naccounts = [{}]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n",
-        names.join(", ")
-    );
+    let bot = |name: &str, accounts: &str| {
+        format!(
+            "[bots.{name}]\naccounts = [{accounts}]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n"
+        )
+    };
+    let mut text = "version = 1\n\n".to_owned() + &bot(BOT, &names.join(", "));
+    text.push_str(&bot(SECOND_BOT, &format!("\"{SECOND_ACCOUNT}\"")));
+    accounts.push((AccountName::new(SECOND_ACCOUNT)?, Venue::Binance));
     for (account, venue) in &accounts {
         let own = include_str!("account.toml").replace("{account}", account.as_str());
         text.push_str(&own.replace("{venue}", venue.as_str()));
@@ -235,6 +242,8 @@ fn set_up(
     for algorithm in Algorithm::ALL {
         add(Venue::Binance, &algorithm.account()?, &random_text(64), &rig.keys.secret(algorithm))?;
     }
+    let (account, secret) = (AccountName::new(SECOND_ACCOUNT)?, rig.keys.secret(Algorithm::Hmac));
+    add(Venue::Binance, &account, &random_text(64), &secret)?;
     if let Some(paper::KeyConfig { api_key, secret: paper::Secret::Hmac(secret), .. }) = paper {
         let account = AccountName::new(GATEWAY_ACCOUNT)?;
         add(Venue::Bybit, &account, api_key, &SecretText::new(secret.clone()))?;

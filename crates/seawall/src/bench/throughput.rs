@@ -8,9 +8,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bench::Plan;
-use crate::bench::algorithm::Algorithm;
 use crate::bench::flood::{Flood, for_time};
-use crate::bench::orders::requests;
+use crate::bench::orders::of_two_bots;
 use crate::bench::report::Report;
 use crate::bench::rig::{Rig, Server};
 use crate::bench::rows::{Budget, Row};
@@ -34,7 +33,7 @@ pub fn measure(plan: Plan, rig: &Rig<'_>, durable: &Server, report: &mut Report)
     let (turns, length) =
         if plan.is_quick() { (1, Duration::from_millis(100)) } else { (6, Duration::from_millis(1000)) };
     for clients in CLIENTS {
-        let mut flood = Flood::connect(&durable.socket(), clients, DEPTH, requests(Algorithm::Hmac, ORDERS))?;
+        let mut flood = Flood::connect(&durable.socket(), clients, DEPTH, of_two_bots(ORDERS))?;
         let (mut own, mut raw) = (Vec::new(), Vec::new());
         for _ in 0..turns {
             rig.check()?;
