@@ -137,16 +137,26 @@ impl Recent {
         self.signed.push_back((now, content));
     }
 
-    pub(super) fn stored(&self) -> Vec<(Timestamp, u64)> {
-        self.signed.iter().copied().collect()
+    /// The contents signed at each time, in order.
+    pub(super) fn stored(&self) -> Vec<(Timestamp, Vec<u64>)> {
+        let mut stored: Vec<(Timestamp, Vec<u64>)> = Vec::new();
+        for &(at, content) in &self.signed {
+            match stored.last_mut().filter(|(same, _)| *same == at) {
+                Some((_, contents)) => contents.push(content),
+                None => stored.push((at, vec![content])),
+            }
+        }
+        stored
     }
 
-    pub(super) fn read(stored: Vec<(Timestamp, u64)>) -> Result<Self, &'static str> {
-        if stored.len() > REMEMBERED {
+    pub(super) fn read(stored: Vec<(Timestamp, Vec<u64>)>) -> Result<Self, &'static str> {
+        if stored.iter().map(|(_, contents)| contents.len()).sum::<usize>() > REMEMBERED {
             return Err("more orders than are remembered");
         }
         let mut read = Self::default();
-        for (at, content) in stored {
+        let each =
+            stored.into_iter().flat_map(|(at, contents)| contents.into_iter().map(move |one| (at, one)));
+        for (at, content) in each {
             read.times.entry(content).or_default().push_back(at);
             read.signed.push_back((at, content));
         }

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use trading::{
-    AccountName, BotName, ClientOrderId, Instrument, Order, Price, Side, SizeFactor, Timestamp, TradingState,
-    VenueOrderId,
+    AccountName, Amount, BotName, ClientOrderId, Instrument, Order, OrderType, Price, Side, SizeFactor,
+    TimeInForce, Timestamp, TradingState, VenueOrderId,
 };
 
 use super::State;
@@ -29,7 +30,7 @@ pub(super) struct Stored {
     latest: Timestamp,
     whole: StoredCounters,
     bots: BTreeMap<BotName, StoredCounters>,
-    recent: Vec<(Timestamp, u64)>,
+    recent: Vec<(Timestamp, Vec<u64>)>,
     stopped: BTreeSet<Instrument>,
     prices: Vec<(Instrument, Price)>,
     orders: StoredOrders,
@@ -50,8 +51,6 @@ pub(super) struct StoredCounters {
 pub(super) type StoredSize = (String, String);
 
 /// What an order adds to the exposure.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct StoredShare {
     pub(super) instrument: Instrument,
     pub(super) side: Side,
@@ -72,12 +71,12 @@ pub(super) struct StoredHeld {
     pub(super) sold: [StoredSize; 2],
 }
 
-/// The times that may still count, and how many there ever were.
+/// The times that may still count, each with how many events it had, and how many there ever were.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StoredWindow {
     pub(super) total: u64,
-    pub(super) recent: Vec<Timestamp>,
+    pub(super) recent: Vec<(Timestamp, u64)>,
 }
 
 /// Only the buckets that hold something.
@@ -98,8 +97,8 @@ pub(super) struct StoredOrders {
     pub(super) held: Vec<StoredHeld>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One order of the table. There may be tens of thousands, and they are written while orders wait: without
+/// names, and what the share has in common with the order once.
 pub(super) struct StoredEntry {
     pub(super) signed_at: Timestamp,
     pub(super) expires: Timestamp,
@@ -110,6 +109,105 @@ pub(super) struct StoredEntry {
     pub(super) ids: Vec<ClientOrderId>,
     pub(super) venue_id: Option<VenueOrderId>,
     pub(super) share: Option<StoredShare>,
+}
+
+/// An order's fields in the order of [`Order`]'s; flags: post-only 1, reduce-only 2.
+type OrderFields<I, C> =
+    (I, Side, OrderType, Amount, Option<Price>, Option<Price>, TimeInForce, u8, Option<C>);
+/// Quantity, value, price at which it meets; flags: rests 1, meets anywhere 2; instrument and side where
+/// they are not the order's.
+type ShareFields<I, S> = (S, S, Option<Price>, u8, Option<(I, Side)>);
+/// Signed at, expires; flags: rests 1, closed 2; deadline, order, ids, the venue's id, share.
+type EntryFields<I, C, S, Ids, V> = (
+    Timestamp,
+    Timestamp,
+    u8,
+    Option<Timestamp>,
+    Option<OrderFields<I, C>>,
+    Ids,
+    Option<V>,
+    Option<ShareFields<I, S>>,
+);
+
+const fn flags(first: bool, second: bool) -> u8 {
+    first as u8 | (second as u8) << 1
+}
+
+/// The two flags, if there are no more.
+fn unflagged<E: Error>(flags: u8) -> Result<(bool, bool), E> {
+    if flags > 3 { Err(E::custom("a flag that has no meaning")) } else { Ok((flags & 1 > 0, flags & 2 > 0)) }
+}
+
+impl Serialize for StoredEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let order = self.order.as_ref();
+        let order_fields: Option<OrderFields<&Instrument, &ClientOrderId>> = order.map(|order| {
+            (
+                &order.instrument,
+                order.side,
+                order.order_type,
+                order.amount,
+                order.price,
+                order.trigger_price,
+                order.time_in_force,
+                flags(order.post_only, order.reduce_only),
+                order.client_order_id.as_ref(),
+            )
+        });
+        let share: Option<ShareFields<&Instrument, &str>> = self.share.as_ref().map(|share| {
+            let same =
+                order.is_some_and(|order| order.instrument == share.instrument && order.side == share.side);
+            let (quantity, value) = &share.size;
+            let other = (!same).then_some((&share.instrument, share.side));
+            (quantity.as_str(), value.as_str(), share.at, flags(share.rests, share.anywhere), other)
+        });
+        let fields: EntryFields<_, _, _, &[ClientOrderId], &VenueOrderId> = (
+            self.signed_at,
+            self.expires,
+            flags(self.rests, self.closed),
+            self.deadline,
+            order_fields,
+            &self.ids,
+            self.venue_id.as_ref(),
+            share,
+        );
+        fields.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        type Fields = EntryFields<Instrument, ClientOrderId, String, Vec<ClientOrderId>, VenueOrderId>;
+        let (signed_at, expires, state, deadline, order, ids, venue_id, share) =
+            Fields::deserialize(deserializer)?;
+        let order = order.map(|fields| {
+            let (instrument, side, order_type, amount, price, trigger_price, time_in_force, only, id) =
+                fields;
+            let (post_only, reduce_only) = unflagged(only)?;
+            Ok(Order {
+                instrument,
+                side,
+                order_type,
+                amount,
+                price,
+                trigger_price,
+                time_in_force,
+                post_only,
+                reduce_only,
+                client_order_id: id,
+            })
+        });
+        let order = order.transpose()?;
+        let share = share.map(|(quantity, value, at, state, other)| {
+            let of_order = || order.as_ref().map(|order| (order.instrument.clone(), order.side));
+            let (instrument, side) =
+                other.or_else(of_order).ok_or_else(|| D::Error::custom("a share of nothing"))?;
+            let (rests, anywhere) = unflagged(state)?;
+            Ok(StoredShare { instrument, side, size: (quantity, value), rests, at, anywhere })
+        });
+        let (share, (rests, closed)) = (share.transpose()?, unflagged(state)?);
+        Ok(Self { signed_at, expires, rests, closed, deadline, order, ids, venue_id, share })
+    }
 }
 
 impl From<State> for Stored {

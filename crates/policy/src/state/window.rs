@@ -28,16 +28,24 @@ impl RateWindow {
     /// What of it may still count: times less than a window older than the last.
     pub(super) fn stored(&self) -> StoredWindow {
         let last = self.times.back().copied().unwrap_or_default();
-        let recent = self.times.iter().filter(|at| last.since_ms(**at) < WINDOW_MS).copied().collect();
+        let mut recent: Vec<(Timestamp, u64)> = Vec::new();
+        for &at in self.times.iter().filter(|at| last.since_ms(**at) < WINDOW_MS) {
+            match recent.last_mut().filter(|(same, _)| *same == at) {
+                Some((_, events)) => *events += 1,
+                None => recent.push((at, 1)),
+            }
+        }
         StoredWindow { total: self.total, recent }
     }
 
     pub(super) fn read(stored: StoredWindow) -> Result<Self, &'static str> {
-        let recent = stored.recent.len() as u64;
-        if recent > REMEMBERED as u64 || recent > stored.total {
+        let recent = stored.recent.iter().try_fold(0u64, |sum, (_, events)| sum.checked_add(*events));
+        if recent.is_none_or(|recent| recent > REMEMBERED as u64 || recent > stored.total) {
             return Err("more times than there were events");
         }
-        Ok(Self { times: stored.recent.into(), total: stored.total })
+        // No more than were just counted.
+        let times = stored.recent.iter().flat_map(|&(at, events)| (0..events).map(move |_| at));
+        Ok(Self { times: times.collect(), total: stored.total })
     }
 
     pub(crate) fn add(&mut self, events: u64, at: Timestamp) {

@@ -213,9 +213,13 @@ fn a_state_written_down_and_read_back_judges_the_same() {
 #[test]
 fn what_is_not_a_state_is_not_read_as_one() {
     let text = serde_json::to_string(&bench().state).expect("serialises");
-    for (from, to) in
-        [("\"total\":0", "\"total\":-1"), ("\"recent\":[]", "\"recent\":[1]"), ("\"next\":0", "\"nex\":0")]
-    {
+    for (from, to) in [
+        ("\"total\":0", "\"total\":-1"),
+        ("\"recent\":[]", "\"recent\":[1]"),
+        ("\"recent\":[]", "\"recent\":[[1,18446744073709551615]]"),
+        ("\"recent\":[]", "\"recent\":[[1,18446744073709551615],[1,1]]"),
+        ("\"next\":0", "\"nex\":0"),
+    ] {
         let bad = text.replacen(from, to, 1);
         assert_ne!(bad, text);
         assert!(serde_json::from_str::<State>(&bad).is_err(), "{bad}");
