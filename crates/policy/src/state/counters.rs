@@ -39,8 +39,8 @@ impl Counters {
     pub(super) fn read(stored: StoredCounters) -> Result<Self, &'static str> {
         let (day, spent) = stored.day;
         Ok(Self {
-            new_orders: RateWindow::read(stored.new_orders)?,
-            messages: RateWindow::read(stored.messages)?,
+            new_orders: RateWindow::read(&stored.new_orders)?,
+            messages: RateWindow::read(&stored.messages)?,
             day: DaySpent::of(day, units(&spent)?),
             rolling: RollingSpent::read(stored.rolling)?,
         })

@@ -38,7 +38,7 @@ impl RateWindow {
         StoredWindow { total: self.total, recent }
     }
 
-    pub(super) fn read(stored: StoredWindow) -> Result<Self, &'static str> {
+    pub(super) fn read(stored: &StoredWindow) -> Result<Self, &'static str> {
         let recent = stored.recent.iter().try_fold(0u64, |sum, (_, events)| sum.checked_add(*events));
         if recent.is_none_or(|recent| recent > REMEMBERED as u64 || recent > stored.total) {
             return Err("more times than there were events");
