@@ -29,7 +29,7 @@ def bybit_order(quantity=SMALL):
 def test_binances_native_body_is_signed_and_the_venue_takes_it(sign_socket, binance):
     reply = ask(sign_socket, {"bot": binance.bot, "venue": "binance", "order": binance_order()})
     assert reply["status"] == "approved"
-    assert len(bytes.fromhex(reply["record_digest"])) == 32
+    assert len(bytes.fromhex(reply["leaf"])) == 32
     assert send(reply["request"])["status"] == "FILLED"
 
 
@@ -61,7 +61,7 @@ def test_records_follow_one_another(sign_socket, bybit):
     first = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
     second = ask(sign_socket, {"bot": bybit.bot, "venue": "bybit", "order": bybit_order(TOO_MUCH)})
     assert second["seq"] > first["seq"]
-    assert second["record_digest"] != first["record_digest"]
+    assert second["leaf"] != first["leaf"]
 
 
 def test_a_line_that_is_no_request_is_denied_by_name_and_recorded(sign_socket, bybit):

@@ -262,8 +262,8 @@ pub struct RecordReference {
     /// Records up to this one were on disk when the reply left; `None` while none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub durable_seq: Option<u64>,
-    /// SHA-256 of the record's body, hexadecimal; the next record names it as its `previous`.
-    pub record_digest: String,
+    /// Hash of its leaf in the log's Merkle tree (RFC 6962), hexadecimal.
+    pub leaf: String,
 }
 
 /// A venue-ready request.
@@ -376,14 +376,14 @@ mod tests {
         let reply = Reply {
             id: Some(RawValue::from_string("7".into()).expect("JSON")),
             outcome: ReplyOutcome::Denied {
-                record: RecordReference { seq: 8, durable_seq: Some(9), record_digest: "02".into() },
+                record: RecordReference { seq: 8, durable_seq: Some(9), leaf: "02".into() },
                 denials: vec![DenialText { code: "x".into(), text: "y".into() }],
             },
         };
         let line = serde_json::to_string(&reply).expect("plain values");
         assert_eq!(
             line,
-            r#"{"id":7,"status":"denied","seq":8,"durable_seq":9,"record_digest":"02","denials":[{"code":"x","text":"y"}]}"#
+            r#"{"id":7,"status":"denied","seq":8,"durable_seq":9,"leaf":"02","denials":[{"code":"x","text":"y"}]}"#
         );
         let again: Reply = serde_json::from_str(&line).expect("its own form");
         assert_eq!(again.id.expect("an id").get(), "7");

@@ -229,11 +229,6 @@ impl Core {
         !self.waiting.is_empty()
     }
 
-    /// The recorder, to be looked at.
-    pub(crate) const fn recorder_ref(&self) -> &Recorder {
-        &self.recorder
-    }
-
     /// The recorder, for the leaves that are still to be signed and the frames to be sent again.
     pub(crate) fn recorder(&mut self) -> &mut Recorder {
         &mut self.recorder
@@ -395,6 +390,8 @@ impl Core {
         self.durable = self.durable.max(below.index());
         self.recorder.note_durable(self.durable);
         self.release(self.window(), out);
+        // Only now: a reply names its record's leaf.
+        self.recorder.forget_durable();
     }
 
     /// Lets out, in order, everything that `below` covers.
@@ -419,7 +416,8 @@ impl Core {
         while let Some((_, late)) = self.uncounted.pop_front_if(|(first, _)| *first <= index) {
             state_of(&mut self.states, self.everywhere, &late.account).restore(&late);
         }
-        let released = durable.release(self.durable);
+        let leaf = self.recorder.leaf_hash(index).expect("a record is kept until its reply is out");
+        let released = durable.release(self.durable, leaf);
         self.counts.released += u64::from(released.signed);
         let line = match released.reply {
             ReleasedReply::Line(reply) => crate::json(&reply),

@@ -13,7 +13,6 @@ mod connection;
 mod core;
 mod detail;
 mod journal_link;
-mod leaves;
 mod onboarding;
 mod outgoing;
 mod place;

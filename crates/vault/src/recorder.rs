@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use keys::RecordKey;
 use protocol::sign::DenialText;
@@ -39,7 +38,7 @@ pub(crate) struct Unsynced {
     pub(crate) time: Timestamp,
     pub(crate) body: Vec<u8>,
     pub(crate) detail: Vec<u8>,
-    /// Signed while the journal syncs the body.
+    /// Signed while the journal syncs the body, or when somebody asks for it.
     pub(crate) leaf: Option<Leaf>,
     /// Leaves below this index were handed over before this record: once it is durable, so are they.
     leaves_before: u64,
@@ -48,20 +47,18 @@ pub(crate) struct Unsynced {
 impl Unsynced {
     fn signed_leaf(&mut self, key: &RecordKey) -> &Leaf {
         let Self { leaf, body, .. } = self;
-        leaf.get_or_insert_with(|| sign_leaf(key, body))
+        leaf.get_or_insert_with(|| {
+            let sign = |message: &[u8]| Ok::<_, Infallible>(key.sign(message));
+            let Ok(signed) = Leaf::sign(body, &key.public_key(), sign);
+            signed
+        })
     }
-}
-
-/// The leaf of a record with this body.
-pub(crate) fn sign_leaf(key: &RecordKey, body: &[u8]) -> Leaf {
-    let Ok(signed) = Leaf::sign(body, &key.public_key(), |message| Ok::<_, Infallible>(key.sign(message)));
-    signed
 }
 
 /// Continues the chain of records in one epoch.
 pub(crate) struct Recorder {
     epoch: u64,
-    key: Arc<RecordKey>,
+    key: RecordKey,
     next: u64,
     previous: [u8; 32],
     unsynced: VecDeque<Unsynced>,
@@ -78,7 +75,7 @@ impl Recorder {
     pub(crate) fn new(epoch: u64, key: RecordKey, next: u64, previous: [u8; 32]) -> Self {
         Self {
             epoch,
-            key: Arc::new(key),
+            key,
             next,
             previous,
             unsynced: VecDeque::new(),
@@ -95,11 +92,6 @@ impl Recorder {
     /// The public half of the key that signs this epoch's leaves.
     pub(crate) fn public_key(&self) -> [u8; 32] {
         self.key.public_key()
-    }
-
-    /// The key that signs this epoch's leaves.
-    pub(crate) fn key(&self) -> Arc<RecordKey> {
-        Arc::clone(&self.key)
     }
 
     pub(crate) const fn next_index(&self) -> u64 {
@@ -126,7 +118,7 @@ impl Recorder {
         let body = body.encode().expect("every text of a record was bounded when it came in");
         self.previous = Sha256::digest(&body).into();
         self.next += 1;
-        let recorded = Recorded::new(index, self.previous, id, verdict);
+        let recorded = Recorded::new(index, id, verdict);
         let frame = Output::Append { index, body: body.clone(), detail: detail.clone() };
         let leaves_before = self.leaves_sent;
         let leaf = None;
@@ -144,47 +136,28 @@ impl Recorder {
         self.unsynced.push_back(Unsynced { index, time, body, detail: Vec::new(), leaf, leaves_before });
     }
 
-    /// Signs the oldest leaf that is not signed yet; `false` if there is none.
-    pub(crate) fn sign_a_leaf(&mut self) -> bool {
-        let Self { leaves_signed, unsynced, key, .. } = self;
-        let oldest = unsynced.front().map_or(self.next, |record| record.index);
-        let at = (*leaves_signed).max(oldest);
-        let Some(record) = usize::try_from(at - oldest).ok().and_then(|at| unsynced.get_mut(at)) else {
-            return false;
-        };
-        record.signed_leaf(key);
-        *leaves_signed = at + 1;
-        true
+    /// Signs every leaf that is not signed yet.
+    pub(crate) fn sign_leaves(&mut self) {
+        self.sign_below(self.next);
     }
 
-    /// The bodies of the records from `from` on whose leaves are not signed.
-    pub(crate) fn bodies_without_leaf(&self, from: u64) -> impl Iterator<Item = (u64, &[u8])> {
-        let from = from.max(self.leaves_signed);
-        let earlier = usize::try_from(from.saturating_sub(self.oldest_kept())).unwrap_or(usize::MAX);
-        self.unsynced.iter().skip(earlier).map(|record| (record.index, record.body.as_slice()))
+    fn sign_below(&mut self, below: u64) {
+        let from = self.leaves_signed.max(self.oldest_kept());
+        let count = usize::try_from(below.saturating_sub(from)).unwrap_or(usize::MAX);
+        self.leaves_from(from).take(count).for_each(drop);
+        self.leaves_signed = self.leaves_signed.max(below);
     }
 
-    /// Takes the leaf of record `index`, signed elsewhere, if it is the next that is missing.
-    pub(crate) fn take_leaf(&mut self, index: u64, leaf: Leaf) {
-        let oldest = self.oldest_kept();
-        if index != self.leaves_signed.max(oldest) {
-            return;
-        }
-        let Some(at) = index.checked_sub(oldest).and_then(|at| usize::try_from(at).ok()) else { return };
-        if let Some(record) = self.unsynced.get_mut(at) {
-            record.leaf = Some(leaf);
-            self.leaves_signed = index + 1;
-        }
+    /// The hash of the leaf of record `index`, if that is kept.
+    pub(crate) fn leaf_hash(&mut self, index: u64) -> Option<[u8; 32]> {
+        self.sign_below(index + 1);
+        let (at, leaf) = self.leaves_from(index).next()?;
+        (at == index).then(|| leaf.hash())
     }
 
-    /// How many leaves are signed and were not handed to the journal.
-    pub(crate) fn leaves_to_hand_over(&self) -> u64 {
-        self.leaves_signed - self.leaves_sent
-    }
-
-    /// How many leaves are not signed.
-    pub(crate) fn leaves_to_sign(&self) -> u64 {
-        self.next - self.leaves_signed
+    /// Whether a signed leaf was not handed to the journal.
+    pub(crate) const fn has_leaves_to_hand_over(&self) -> bool {
+        self.leaves_signed > self.leaves_sent
     }
 
     /// The signed leaves the journal has not been handed yet.
@@ -194,11 +167,10 @@ impl Recorder {
         self.leaves_from(from).take(count)
     }
 
-    /// The leaves the journal has not been handed yet.
+    /// The leaves the journal has not been handed yet; those that are not signed are now.
     pub(crate) fn leaves_to_send(&mut self) -> impl Iterator<Item = (u64, &Leaf)> {
-        let from = std::mem::replace(&mut self.leaves_sent, self.next);
-        self.leaves_signed = self.next;
-        self.leaves_from(from)
+        self.sign_leaves();
+        self.signed_leaves()
     }
 
     /// The leaves of the records from `from` on that are kept.
@@ -246,9 +218,13 @@ impl Recorder {
         }
     }
 
-    /// Takes note that records below `durable` are on disk, and forgets those whose leaves are too.
+    /// Takes note that records below `durable` are on disk.
     pub(crate) fn note_durable(&mut self, durable: u64) {
         self.durable = self.durable.max(durable);
+    }
+
+    /// Forgets the records that are on disk with their leaves.
+    pub(crate) fn forget_durable(&mut self) {
         let durable = self.durable;
         let newest = self.unsynced.iter().rfind(|record| record.index < durable);
         let Some(leaves_durable) = newest.map(|record| record.leaves_before) else { return };

@@ -55,7 +55,7 @@ pub(crate) fn put_signed_leaves(recorder: &mut Recorder, out: &mut Vec<u8>) -> i
     Ok(())
 }
 
-/// Signs what has no leaf yet; nobody waits for that.
+/// All leaves that the journal was not handed yet.
 pub(crate) fn put_leaves(recorder: &mut Recorder, out: &mut Vec<u8>) -> io::Result<()> {
     for (index, leaf) in recorder.leaves_to_send() {
         put_leaf(out, index, leaf)?;

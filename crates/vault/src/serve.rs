@@ -1,8 +1,8 @@
 //! The vault's event loop: one thread, Unix sockets only, every buffer bounded.
 //!
 //! In each turn: read what callers and the journal sent, step the core, hand the new records to
-//! the journal, let out what may leave. Leaves are signed by a thread of their own, and go to the
-//! journal with the next record or soon after.
+//! the journal, let out what may leave, sign the new records' leaves while the journal syncs. Leaves
+//! go to the journal with the next record or soon after.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -24,7 +24,6 @@ use crate::clock::Clock;
 use crate::connection::{Connection, Door};
 use crate::core::{CallerToken, Core, Durability, Input, Output};
 use crate::journal_link::{JournalLink, PastLog as _};
-use crate::leaves::LeafSigner;
 use crate::outgoing::Outgoing;
 use crate::recorder::Recorder;
 use crate::request::Caller;
@@ -57,8 +56,6 @@ const MAX_COMMANDS: usize = 16;
 const CHUNK: usize = 64 * 1024;
 /// Longest time that a signed leaf waits for a record to go with.
 const LEAF_PAUSE: Duration = Duration::from_millis(1);
-/// Leaves that may wait for the thread that signs them; the loop signs one itself for each beyond.
-const MOST_UNSIGNED: u64 = 512;
 /// Pause between attempts to reach the journal.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -98,9 +95,8 @@ pub(crate) struct Server {
     journal: Option<JournalLink>,
     journal_path: PathBuf,
     journal_due: Instant,
-    leaf_signer: LeafSigner,
-    /// When signed leaves must go to the journal.
-    leaves_due: Instant,
+    /// When the signed leaves that the journal does not have must go to it, if there are any.
+    leaves_due: Option<Instant>,
     /// When each record that has not been told was asked for.
     asked_at: VecDeque<(u64, Instant)>,
     latency_ns: Histogram<u64>,
@@ -120,7 +116,6 @@ impl Server {
             listener.set_nonblocking(true)?;
             Ok(UnixListener::from_std(listener))
         };
-        let leaf_signer = LeafSigner::start(core.recorder_ref().key())?;
         let mut server = Self {
             poll,
             listeners: [
@@ -139,8 +134,7 @@ impl Server {
             journal: None,
             journal_path,
             journal_due: Instant::now(),
-            leaf_signer,
-            leaves_due: Instant::now(),
+            leaves_due: None,
             asked_at: VecDeque::new(),
             latency_ns: Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?,
             out: Vec::new(),
@@ -174,26 +168,13 @@ impl Server {
             self.accept_some();
             self.reconnect_if_due()?;
             self.serve_readable()?;
-            self.tend_leaves();
+            self.hand_over_leaves_if_due();
         }
     }
 
-    /// Exchanges bodies for leaves with the thread that signs them, and hands over what has waited long
-    /// enough.
-    fn tend_leaves(&mut self) {
-        let recorder = self.core.recorder();
-        let waited = recorder.leaves_to_hand_over() > 0;
-        self.leaf_signer.exchange(recorder);
-        for _ in MOST_UNSIGNED..recorder.leaves_to_sign() {
-            recorder.sign_a_leaf();
-        }
-        if recorder.leaves_to_hand_over() == 0 {
-            return;
-        }
-        let now = Instant::now();
-        if !waited {
-            self.leaves_due = now + LEAF_PAUSE;
-        } else if now >= self.leaves_due {
+    fn hand_over_leaves_if_due(&mut self) {
+        if self.leaves_due.is_some_and(|due| due <= Instant::now()) {
+            self.leaves_due = None;
             self.hand_over(|journal, recorder| resume::put_signed_leaves(recorder, journal.tail()));
         }
     }
@@ -235,11 +216,7 @@ impl Server {
         if self.journal.is_none() {
             return until(self.journal_due);
         }
-        let recorder = self.core.recorder_ref();
-        if recorder.leaves_to_sign() > 0 {
-            return Some(LEAF_PAUSE);
-        }
-        if recorder.leaves_to_hand_over() > 0 { until(self.leaves_due) } else { None }
+        self.leaves_due.and_then(until)
     }
 
     fn take(&mut self, event: &Event) -> io::Result<()> {
@@ -468,37 +445,40 @@ impl Server {
         match self.core.durability() {
             Durability::Disk => {
                 self.append(&outputs);
-                self.reply(outputs);
+                self.reply(&outputs);
             }
             Durability::Pipelined => {
-                let (appends, replies) = outputs
-                    .into_iter()
-                    .partition::<Vec<_>, _>(|output| matches!(output, Output::Append { .. }));
-                self.reply(replies);
-                self.append(&appends);
+                self.reply(&outputs);
+                self.append(&outputs);
             }
         }
         self.connections.retain(|_, caller| !caller.is_finished());
+        let recorder = self.core.recorder();
+        recorder.sign_leaves();
+        if self.leaves_due.is_none() && recorder.has_leaves_to_hand_over() {
+            self.leaves_due = Some(Instant::now() + LEAF_PAUSE);
+        }
         Ok(())
     }
 
-    /// Hands the records among `outputs` to the journal.
+    /// Hands the records among `outputs` to the journal, and the leaves that are signed.
     fn append(&mut self, outputs: &[Output]) {
         if outputs.iter().any(|output| matches!(output, Output::Append { .. })) {
+            self.leaves_due = None;
             self.hand_over(|journal, recorder| {
-                resume::put_signed_leaves(recorder, journal.tail())?;
-                resume::put_records(outputs, journal.tail())
+                resume::put_records(outputs, journal.tail())?;
+                resume::put_signed_leaves(recorder, journal.tail())
             });
         }
     }
 
     /// Lets the replies among `outputs` out.
-    fn reply(&mut self, outputs: Vec<Output>) {
+    fn reply(&mut self, outputs: &[Output]) {
         let mut touched = Vec::new();
         for output in outputs {
             if let Output::Reply { to, index, line } = output {
-                self.deliver(to, index, &line);
-                touched.push(to);
+                self.deliver(*to, *index, line);
+                touched.push(*to);
             }
         }
         touched.dedup();

@@ -51,8 +51,6 @@ pub(crate) enum Verdict {
 /// A decision whose record is on its way to the disk.
 pub struct Recorded {
     index: u64,
-    /// SHA-256 of its body.
-    digest: [u8; 32],
     id: Option<Box<RawValue>>,
     verdict: Verdict,
 }
@@ -86,13 +84,8 @@ pub struct Durable {
 
 impl Recorded {
     /// Made by the recorder alone.
-    pub(crate) const fn new(
-        index: u64,
-        digest: [u8; 32],
-        id: Option<Box<RawValue>>,
-        verdict: Verdict,
-    ) -> Self {
-        Self { index, digest, id, verdict }
+    pub(crate) const fn new(index: u64, id: Option<Box<RawValue>>, verdict: Verdict) -> Self {
+        Self { index, id, verdict }
     }
 
     /// Index of its record.
@@ -117,14 +110,12 @@ impl Durable {
         self.recorded.index
     }
 
-    /// Lets it out: the reply for the caller, who is told that records below `durable` are on disk.
-    pub(crate) fn release(self, durable: u64) -> Released {
-        let Recorded { index, digest, id, verdict } = self.recorded;
-        let record = RecordReference {
-            seq: index,
-            durable_seq: durable.checked_sub(1),
-            record_digest: crate::hex(&digest),
-        };
+    /// Lets it out: the reply for the caller, who is told the hash of the record's leaf, and that
+    /// records below `durable` are on disk.
+    pub(crate) fn release(self, durable: u64, leaf_hash: [u8; 32]) -> Released {
+        let Recorded { index, id, verdict } = self.recorded;
+        let (durable_seq, leaf) = (durable.checked_sub(1), crate::hex(&leaf_hash));
+        let record = RecordReference { seq: index, durable_seq, leaf };
         let signed = matches!(verdict, Verdict::Approved(_));
         let outcome = match verdict {
             Verdict::Approved(signed) => ReplyOutcome::Approved { record, request: signed.request },

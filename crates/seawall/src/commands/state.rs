@@ -82,6 +82,6 @@ fn order(layout: Layout, command: &AdminCommand, said: &str) -> anyhow::Result<E
     let AdminReply::Done { record } = installation.ask_vault(command)? else {
         anyhow::bail!("the vault gave another answer than asked for");
     };
-    say(format!("{said}; record {} (SHA-256 {})", record.seq, record.record_digest));
+    say(format!("{said}; record {} (leaf {})", record.seq, record.leaf));
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Installation, LIMIT, wait_until};
+use crate::support::{Bot, Installation, LIMIT, wait_until};
 
 fn connect(installation: &Installation) -> UnixStream {
     let stream = UnixStream::connect(installation.path("run/sign.sock")).expect("it listens");
@@ -89,4 +89,40 @@ fn a_full_sign_socket_is_told_of() {
     BufReader::new(stream).read_line(&mut reply).expect("a reply");
     assert!(reply.contains("malformed"), "{reply}");
     up.end(Signal::TERM);
+}
+
+#[test]
+fn every_reply_names_its_record_and_its_leaf() {
+    let installation = Installation::new();
+    let up = installation.up(&["--no-demo"]);
+    drop(Bot::add(&installation, "mine"));
+    let order = |quantity: &str| {
+        format!(
+            r#"{{"bot":"mine","venue":"bybit","place":{{"market":"linear","symbol":"BTCUSDT","side":"buy","type":"limit","quantity":"{quantity}","price":"19999","post_only":true}}}}"#
+        )
+    };
+    let asked = [
+        (order("0.001"), "approved"),
+        (order("50"), "denied"),
+        (r#"{"bot":"mine","withdraw":1}"#.into(), "denied"),
+    ];
+    let mut stream = connect(&installation);
+    for (line, _) in &asked {
+        writeln!(stream, "{line}").expect("it reads");
+    }
+    let mut replies = BufReader::new(stream).lines();
+    let replies = asked.map(|(line, status)| {
+        let reply: Value =
+            serde_json::from_str(&replies.next().expect("a reply").expect("text")).expect("JSON");
+        assert_eq!(reply["status"], status, "{line}: {reply}");
+        assert!(reply["seq"].as_u64() <= reply["durable_seq"].as_u64(), "{reply}");
+        reply
+    });
+    up.end(Signal::TERM);
+    assert_eq!(installation.verify()["verified"], true);
+    for reply in replies {
+        let shown = installation.json(&["log", "show", &reply["seq"].to_string()]);
+        assert_eq!(shown["outcome"], reply["status"], "{shown}");
+        assert_eq!(shown["leaf"], reply["leaf"], "what the bot holds is what the log proves");
+    }
 }
