@@ -11,8 +11,8 @@ use std::str::FromStr;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use thiserror::Error;
 
+use crate::ed25519;
 use crate::hash::{Hash, sha256};
-use crate::leaf::verify_ed25519;
 
 /// Algorithm byte of Ed25519 in a verifier key (c2sp.org/signed-note).
 const ED25519: u8 = 1;
@@ -179,7 +179,7 @@ impl Checkpoint {
                 continue;
             }
             let signature = signature[4..].try_into().map_err(|_| CheckpointError::Signature)?;
-            if !verify_ed25519(key.public_key(), text.as_bytes(), &signature) {
+            if !ed25519::verify(key.public_key(), text.as_bytes(), &signature) {
                 return Err(CheckpointError::Signature);
             }
             found = Some(signature);

@@ -8,8 +8,8 @@
 use thiserror::Error;
 
 use crate::cbor::{CborError, Reader, Writer};
+use crate::ed25519;
 use crate::hash::Hash;
-use crate::leaf::verify_ed25519;
 
 const MAX_ISOLATION: usize = 32;
 const MAX_STATEMENT: usize = 32 * 1024;
@@ -165,7 +165,7 @@ impl Statement {
         let signature = input.array_of()?;
         fields.finish()?;
         reader.finish()?;
-        if !verify_ed25519(installation_key, &signed_message(payload), &signature) {
+        if !ed25519::verify(installation_key, &signed_message(payload), &signature) {
             return Err(EpochError::Signature);
         }
         Ok(Self::read(payload)?)

@@ -4,9 +4,9 @@
 //! (git.glasklar.is/sigsum/project/documentation, `log.md` v1, §2.2.3 and §2.3.1), so that
 //! `sigsum-verify` accepts a record body as the signed data.
 
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use thiserror::Error;
 
+use crate::ed25519;
 use crate::hash::{Hash, leaf_hash, sha256};
 
 /// Bytes of an encoded leaf.
@@ -105,20 +105,15 @@ impl Leaf {
         if self.key_hash != sha256(public_key) {
             return Err(LeafError::Key);
         }
-        self.verify_signature(public_key)
-    }
-
-    /// Checks the signature alone.
-    pub(crate) fn verify_signature(&self, public_key: &[u8; 32]) -> Result<(), LeafError> {
-        if verify_ed25519(public_key, &leaf_message(&self.checksum), &self.signature) {
+        if self.is_signed_by(&ed25519::ManyTimes::new(public_key, 1)) {
             Ok(())
         } else {
             Err(LeafError::Signature)
         }
     }
-}
 
-/// Whether `signature` is one over `message` by `public_key`.
-pub(crate) fn verify_ed25519(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
+    /// Whether the signature holds; says nothing of checksum and key.
+    pub(crate) fn is_signed_by(&self, key: &ed25519::ManyTimes) -> bool {
+        key.verify(&leaf_message(&self.checksum), &self.signature)
+    }
 }

@@ -10,6 +10,7 @@ use trading::Timestamp;
 
 use crate::body::Body;
 use crate::checkpoint::{Checkpoint, LogKey};
+use crate::ed25519;
 use crate::epoch::{Epoch, EpochError};
 use crate::hash::{Hash, sha256};
 use crate::leaf::{LEAF_BYTES, Leaf, LeafError, checksum};
@@ -422,10 +423,12 @@ impl<S: LogSource> Walk<'_, S> {
     fn flush(&mut self) -> Result<(), Fault> {
         let batch = std::mem::take(&mut self.batch);
         let first_bad = |part: &[(u64, Leaf, [u8; 32])]| {
-            part.iter()
-                .filter(|(_, leaf, key)| leaf.verify_signature(key).is_err())
-                .map(|(index, ..)| *index)
-                .min()
+            let runs = part.chunk_by(|(.., one), (.., other)| one == other);
+            runs.filter_map(|run| {
+                let key = ed25519::ManyTimes::new(&run[0].2, run.len());
+                run.iter().filter(|(_, leaf, _)| !leaf.is_signed_by(&key)).map(|(index, ..)| *index).min()
+            })
+            .min()
         };
         let share = batch.len().div_ceil(self.threads.get()).max(1);
         let bad = if share >= batch.len() {
