@@ -37,8 +37,8 @@ pub(crate) use recent::{Content, MOST_MS as MOST_RECENT_MS, has_within, within};
 ///
 /// Serializes whole, so that a restart can go on from it; times that no window can reach any more are
 /// left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "stored::Stored", into = "stored::Stored")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "stored::Stored")]
 pub struct State {
     account: AccountName,
     trading: TradingState,

@@ -74,11 +74,7 @@ impl Orders {
     pub(super) fn stored(&self) -> StoredOrders {
         StoredOrders {
             next: self.next,
-            entries: self
-                .entries
-                .iter()
-                .map(|(number, entry)| (*number, Entry::clone(entry).into()))
-                .collect(),
+            entries: self.entries.iter().map(|(number, entry)| (*number, (&**entry).into())).collect(),
             by_client: self.by_client.clone(),
             held: self.exposure.stored(),
         }

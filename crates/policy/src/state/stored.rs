@@ -210,18 +210,24 @@ impl<'de> Deserialize<'de> for StoredEntry {
     }
 }
 
-impl From<State> for Stored {
-    fn from(state: State) -> Self {
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Stored::from(self).serialize(serializer)
+    }
+}
+
+impl From<&State> for Stored {
+    fn from(state: &State) -> Self {
         Self {
-            account: state.account,
+            account: state.account.clone(),
             trading: state.trading,
             size_factor: state.size_factor,
             latest: state.latest,
             whole: state.whole.stored(),
             bots: state.bots.iter().map(|(bot, own)| (bot.clone(), own.stored())).collect(),
             recent: state.recent.stored(),
-            stopped: state.stopped,
-            prices: state.prices.into_iter().collect(),
+            stopped: state.stopped.clone(),
+            prices: state.prices.iter().map(|(of, price)| (of.clone(), *price)).collect(),
             orders: state.orders.stored(),
             history: state.history,
         }
@@ -254,11 +260,19 @@ pub(super) fn units(text: &str) -> Result<Units, &'static str> {
     Units::from_text(text).ok_or("a sum is not one")
 }
 
-impl From<Entry> for StoredEntry {
-    fn from(entry: Entry) -> Self {
-        let Entry { signed_at, expires, rests, closed, deadline, order, ids, venue_id, share } = entry;
-        let share = share.map(|share| share.stored());
-        Self { signed_at, expires, rests, closed, deadline, order, ids, venue_id, share }
+impl From<&Entry> for StoredEntry {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            signed_at: entry.signed_at,
+            expires: entry.expires,
+            rests: entry.rests,
+            closed: entry.closed,
+            deadline: entry.deadline,
+            order: entry.order.clone(),
+            ids: entry.ids.clone(),
+            venue_id: entry.venue_id.clone(),
+            share: entry.share.as_ref().map(Share::stored),
+        }
     }
 }
 

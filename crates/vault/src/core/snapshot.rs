@@ -31,12 +31,12 @@ const MAX_PARTS: usize = 65_536;
 /// All counters.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Counters {
+struct Counters<S> {
     everywhere: TradingState,
     /// The size factor of accounts that have no counters.
     #[serde(default, skip_serializing_if = "SizeFactor::is_one")]
     size_factor: SizeFactor,
-    accounts: Vec<State>,
+    accounts: Vec<S>,
     /// Whether signatures may leave before their records are durable.
     runs_ahead: bool,
 }
@@ -123,7 +123,8 @@ impl Core {
         if gathered.next < part.parts {
             return false;
         }
-        let Ok(counters) = serde_json::from_str::<Counters>(&std::mem::take(&mut gathered.text)) else {
+        let Ok(counters) = serde_json::from_str::<Counters<State>>(&std::mem::take(&mut gathered.text))
+        else {
             return false;
         };
         let states: BTreeMap<AccountName, State> =
@@ -151,8 +152,8 @@ pub fn details(
     runs_ahead: bool,
 ) -> (Vec<Vec<u8>>, [u8; 32]) {
     let Everywhere { trading, size_factor } = everywhere;
-    let accounts = states.values().cloned().collect();
-    let counters = Counters { everywhere: trading, size_factor, accounts, runs_ahead };
+    let accounts = states.values().collect();
+    let counters: Counters<&State> = Counters { everywhere: trading, size_factor, accounts, runs_ahead };
     let text = serde_json::to_string(&counters).expect("counters hold only text and numbers");
     let pieces = pieces(&text);
     let parts = pieces.len();
