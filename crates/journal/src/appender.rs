@@ -224,9 +224,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Syncs if records wait for it, and says how far the log is durable. Leaves alone wait for the
-    /// next batch.
-    /// Syncs what is not and tells the vault; returns whether there was anything to tell.
+    /// Syncs if records wait for it, and tells the vault how far the log is durable; returns whether there
+    /// was anything to tell. Leaves alone wait for the next batch.
     fn answer_durable(&mut self) -> Result<bool, End> {
         if self.log.next_sequence() > self.log.durable() {
             self.sync()?;

@@ -53,7 +53,7 @@ impl Durability {
     pub const fn sync_pause(self) -> Duration {
         match self {
             Self::Disk => Duration::ZERO,
-            Self::Pipelined => Duration::from_micros(500),
+            Self::Pipelined => Duration::from_nanos(Self::WINDOW.as_nanos() as u64 / 40),
         }
     }
 }
