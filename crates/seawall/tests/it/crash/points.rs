@@ -67,7 +67,7 @@ pub(crate) const SCENES: &[Scene] = &[
     Scene { pipelined: true, continued: true, orders: 30, batch: 5 },
     Scene { pipelined: true, continued: false, orders: 40, batch: 1 },
     Scene { pipelined: false, continued: true, orders: 60, batch: 1 },
-    Scene { pipelined: false, continued: false, orders: 130, batch: 2 },
+    Scene { pipelined: false, continued: false, orders: 260, batch: 2 },
 ];
 
 impl Point {
