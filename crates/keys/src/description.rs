@@ -66,7 +66,7 @@ impl KeyDescription {
     #[must_use]
     pub fn key_id(api_key: &str) -> String {
         let digest = Sha256::digest(api_key.as_bytes());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..8])
     }
 
     /// What the seal authenticates beside the secret; the stage may change without the secret.

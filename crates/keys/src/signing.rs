@@ -93,6 +93,12 @@ impl Deref for Signature {
     }
 }
 
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl SigningKey {
     /// Makes a key of what the venue issued: PEM text is Ed25519, RSA, P-256 or secp256k1; `0x` and 64
     /// hexadecimal digits are secp256k1, as wallets write it; anything else is an HMAC secret (used

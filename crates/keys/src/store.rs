@@ -137,7 +137,12 @@ impl SealedStore {
     /// An empty store under the policy with text `policy` and hash `policy_hash`.
     #[must_use]
     pub fn new(policy: &str, policy_hash: &[u8; 32]) -> Self {
-        Self { version: 1, policy: policy.to_owned(), policy_hash: hex(policy_hash), entries: Vec::new() }
+        Self {
+            version: 1,
+            policy: policy.to_owned(),
+            policy_hash: hex::encode(policy_hash),
+            entries: Vec::new(),
+        }
     }
 
     /// Reads the JSON form.
@@ -327,7 +332,7 @@ impl SealedStore {
     }
 
     fn check_policy(&self, policy_hash: &[u8; 32]) -> Result<(), StoreError> {
-        let current = hex(policy_hash);
+        let current = hex::encode(policy_hash);
         if self.policy_hash == current {
             Ok(())
         } else {
@@ -398,10 +403,6 @@ const fn algorithm_name(algorithm: venue::Algorithm) -> &'static str {
         venue::Algorithm::EcdsaP256Sha256 => "ecdsa-p256-sha256",
         venue::Algorithm::EcdsaSecp256k1Keccak256 => "ecdsa-secp256k1-keccak256",
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -23,10 +23,6 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(pair).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn pem(label: &str, der: &str) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64.encode(unhex(der)))
 }
@@ -78,7 +74,7 @@ fn secp256k1_signs_eip_712s_example_to_the_byte() {
     for text in [format!("0x{COW}"), pem("EC PRIVATE KEY", &sec1), pem("PRIVATE KEY", &pkcs8)] {
         let key = key(&text).expect("a key");
         assert_eq!(key.algorithm(), Algorithm::EcdsaSecp256k1Keccak256);
-        assert_eq!(hex(&key.sign(&message)), published);
+        assert_eq!(hex::encode(key.sign(&message)), published);
     }
 }
 
@@ -89,7 +85,7 @@ fn secp256k1_takes_the_nonce_of_rfc_6979_and_the_lower_s() {
     let one = Secp256k1Key::from_hex(&format!("{:064x}", 1)).expect("a key");
     let signature = one.sign_digest(digest.try_into().expect("32 bytes"));
     assert_eq!(
-        hex(&signature[..64]),
+        hex::encode(&signature[..64]),
         "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8\
          2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5"
     );

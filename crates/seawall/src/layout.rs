@@ -122,7 +122,7 @@ fn run_dir(data: &Path) -> PathBuf {
         return run;
     }
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(&digest[..8]);
     let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     base.join(format!("seawall-{}-{name}", protocol::peer::Peer::own_uid()))
 }

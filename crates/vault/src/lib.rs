@@ -122,7 +122,7 @@ pub fn run(
     let mut core = Core::new(policy, signer, recorder(&welcome, RecordKey::generate()), config.durability);
     begin(&mut journal, &mut core, Clock::start().now(), serve::fresh_salt())?;
     let epoch = welcome.epoch + 1;
-    let said = Ready { epoch, next_index: welcome.next, policy_hash: hex(&policy_hash), keys };
+    let said = Ready { epoch, next_index: welcome.next, policy_hash: hex::encode(policy_hash), keys };
     let mut server =
         Server::new(listeners, core, journal, config.journal).map_err(io_error("cannot start serving"))?;
     ready(&said);
@@ -165,12 +165,6 @@ fn epoch_detail(journal: &mut impl PastLog, core: &mut Core) -> Result<Epoch, Va
 
 fn io_error(context: &'static str) -> impl FnOnce(io::Error) -> VaultError {
     move |source| VaultError::Io { context, source }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let digit = |half: u8| char::from(DIGITS[usize::from(half)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// `value` as JSON, in a buffer that most lines fit in from the start.

@@ -114,7 +114,7 @@ impl Durable {
     /// records below `durable` are on disk.
     pub(crate) fn release(self, durable: u64, leaf_hash: [u8; 32]) -> Released {
         let Recorded { index, id, verdict } = self.recorded;
-        let (durable_seq, leaf) = (durable.checked_sub(1), crate::hex(&leaf_hash));
+        let (durable_seq, leaf) = (durable.checked_sub(1), hex::encode(leaf_hash));
         let record = RecordReference { seq: index, durable_seq, leaf };
         let signed = matches!(verdict, Verdict::Approved(_));
         let outcome = match verdict {

@@ -133,7 +133,7 @@ fn spelled_by_client(
         }
     }
     let made = key.sign(&venue::signing_input(&unsigned, &presented.api_key));
-    Err(differs("signature", &crate::hex(&signature), &crate::hex(&made)))
+    Err(differs("signature", &hex::encode(signature), &hex::encode(made)))
 }
 
 fn compare_http(expected: &Value, original: &HttpMessage, ready: &ReadyRequest) -> Result<Passed, Failure> {
@@ -377,7 +377,7 @@ mod tests {
         let headers = vector["expected"]["headers"].as_object_mut().expect("headers");
         for (name, value) in headers.iter_mut() {
             if name.eq_ignore_ascii_case("X-BAPI-SIGN") {
-                *value = crate::hex(&signature).into();
+                *value = hex::encode(&signature).into();
             }
         }
         vector["expected"]["body"] = body.into();

@@ -96,7 +96,7 @@ impl Keys {
 
     /// The key's bytes in hexadecimal, as [`BareKey::parse`] reads them.
     pub fn hex(&self, algorithm: Algorithm) -> String {
-        hex(match algorithm {
+        hex::encode(match algorithm {
             Algorithm::Hmac => self.hmac.as_bytes(),
             Algorithm::Ed25519 => &self.ed25519,
             Algorithm::P256 => &self.p256,
@@ -118,7 +118,7 @@ impl Keys {
             Algorithm::Hmac => self.hmac.clone(),
             Algorithm::Ed25519 => pem(&self.ed25519),
             Algorithm::P256 => pem(&self.p256),
-            Algorithm::Secp256k1 => format!("0x{}", hex(&self.secp256k1)),
+            Algorithm::Secp256k1 => format!("0x{}", hex::encode(self.secp256k1)),
             Algorithm::Rsa => pem(&self.rsa),
         }
     }
@@ -150,7 +150,7 @@ pub enum BareKey {
 impl BareKey {
     /// Reads the hexadecimal key.
     pub fn parse(algorithm: Algorithm, key: &str) -> anyhow::Result<Self> {
-        let bytes = unhex(key).context("a key is hexadecimal")?;
+        let bytes = hex::decode(key).context("a key is hexadecimal")?;
         Ok(match algorithm {
             Algorithm::Hmac => Self::Hmac(Box::new(Hmac::new_from_slice(&bytes)?)),
             Algorithm::Ed25519 => Self::Ed25519(Box::new(Ed25519KeyPair::from_pkcs8(&bytes)?)),
@@ -204,15 +204,4 @@ impl BareKey {
     pub const fn is_deterministic(&self) -> bool {
         !matches!(self, Self::P256(_))
     }
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (0..text.len()).step_by(2).map(pair).collect()
 }

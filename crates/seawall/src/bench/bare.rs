@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bench::algorithm::{Algorithm, BareKey, RSA_BYTES, hex};
+use crate::bench::algorithm::{Algorithm, BareKey, RSA_BYTES};
 
 /// Bytes of the file, all written before the first request; then it starts over.
 const FILE_BYTES: u64 = 16 << 20;
@@ -51,7 +51,7 @@ pub fn run(startup: &BareStartup, ready: impl FnOnce()) -> anyhow::Result<()> {
         let mut reader = BufReader::new(stream?);
         while reader.read_until(b'\n', &mut line)? > 0 {
             let signed = key.sign(&line, &mut room);
-            let mut reply = hex(&room[..signed]).into_bytes();
+            let mut reply = hex::encode(&room[..signed]).into_bytes();
             reply.push(b'\n');
             if let Some(log) = &log {
                 line.extend_from_slice(&reply);

@@ -10,7 +10,6 @@ use trading::{AccountName, Venue};
 use vault::Durability;
 
 use crate::bench::Plan;
-use crate::bench::algorithm::hex;
 use crate::bench::http::{HttpClient, post};
 use crate::bench::report::{Report, Role};
 use crate::bench::rig::{GATEWAY_ACCOUNT, Rig, Server};
@@ -137,7 +136,7 @@ impl Bot {
         for part in [timestamp.as_str(), &self.api_key, WINDOW, &body] {
             mac.update(part.as_bytes());
         }
-        let signature = hex(&mac.finalize().into_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
         let headers = format!(
             "X-BAPI-API-KEY: {}\r\nX-BAPI-TIMESTAMP: {timestamp}\r\nX-BAPI-RECV-WINDOW: {WINDOW}\r\nX-BAPI-SIGN: {signature}\r\n",
             self.api_key

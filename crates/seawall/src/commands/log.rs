@@ -127,7 +127,7 @@ fn rendered(index: u64, record: &SourceRecord) -> anyhow::Result<Value> {
         Outcome::Approved | Outcome::Event => Vec::new(),
     };
     let detail = serde_json::from_slice(&record.detail)
-        .unwrap_or_else(|_| Value::String(format!("0x{}", hex(&record.detail))));
+        .unwrap_or_else(|_| Value::String(format!("0x{}", hex::encode(&record.detail))));
     let leaf = record.leaf.map(|leaf| transparency::Leaf::from_bytes(&leaf));
     Ok(json!({
         "index": index,
@@ -139,16 +139,16 @@ fn rendered(index: u64, record: &SourceRecord) -> anyhow::Result<Value> {
         "outcome": body.outcome.as_str(),
         "denials": denials,
         "detail": detail,
-        "policy_hash": hex(&body.policy_hash),
-        "state_digest": hex(&body.state_digest),
-        "signed_digest": body.signed_digest.map(|digest| hex(&digest)),
-        "signature_digest": body.signature_digest.map(|digest| hex(&digest)),
+        "policy_hash": hex::encode(body.policy_hash),
+        "state_digest": hex::encode(body.state_digest),
+        "signed_digest": body.signed_digest.map(hex::encode),
+        "signature_digest": body.signature_digest.map(hex::encode),
         "key_id": body.key_id,
-        "detail_digest": hex(&body.detail_digest),
-        "previous": hex(&body.previous),
-        "salt": hex(&body.salt),
-        "record_digest": hex(&transparency::sha256(&record.body)),
-        "leaf": leaf.map(|leaf| hex(&leaf.hash())),
+        "detail_digest": hex::encode(body.detail_digest),
+        "previous": hex::encode(body.previous),
+        "salt": hex::encode(body.salt),
+        "record_digest": hex::encode(transparency::sha256(&record.body)),
+        "leaf": leaf.map(|leaf| hex::encode(leaf.hash())),
     }))
 }
 
@@ -276,7 +276,7 @@ fn options(expected_key: Option<LogKey>, earlier: Option<String>) -> VerifyOptio
 }
 
 fn short_checkpoint(checkpoint: Option<&transparency::Checkpoint>) -> String {
-    checkpoint.map_or("none".to_owned(), |found| format!("{}@{}", found.size, &hex(&found.root)[..16]))
+    checkpoint.map_or("none".to_owned(), |found| format!("{}@{}", found.size, &hex::encode(found.root)[..16]))
 }
 
 fn verify(log: &Path, key: Option<&str>, earlier: Option<&Path>, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -432,8 +432,4 @@ const SEGMENTS_ARE_HURT: &str = "the records themselves are hurt, and nothing wa
 
 fn parse_key(text: &str) -> anyhow::Result<LogKey> {
     text.trim().parse().map_err(|error| anyhow::anyhow!("--key: {error}"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

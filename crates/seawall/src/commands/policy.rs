@@ -75,7 +75,7 @@ pub fn run(layout: Layout, command: Command) -> anyhow::Result<ExitCode> {
 fn check(file: &Path) -> anyhow::Result<ExitCode> {
     match Policy::parse(&read_text(file)?) {
         Ok(policy) => {
-            say(format!("{}: valid, hash {}", file.display(), hex(&policy.hash())));
+            say(format!("{}: valid, hash {}", file.display(), hex::encode(policy.hash())));
             Ok(ExitCode::SUCCESS)
         }
         Err(mistakes) => {
@@ -140,7 +140,7 @@ fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let new = parse_policy(&text).with_context(|| format!("{}", file.display()))?;
     if !installation.is_set_up() {
         installation.first_policy(&text)?;
-        say(format!("policy {} is in force", hex(&new.hash())));
+        say(format!("policy {} is in force", hex::encode(new.hash())));
         return Ok(ExitCode::SUCCESS);
     }
     let _changing = installation.changing()?;
@@ -156,7 +156,7 @@ fn apply(layout: Layout, file: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         fields => format!("loosened {}", shortened(&fields.join(", "))),
     };
     installation.apply_policy(&text, &Change { kind: "policy".into(), text: text_of_change.clone() })?;
-    say(format!("policy {} is in force: {text_of_change}", hex(&new.hash())));
+    say(format!("policy {} is in force: {text_of_change}", hex::encode(new.hash())));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -316,8 +316,4 @@ fn only<T>(mut all: impl Iterator<Item = T>, what: &str) -> anyhow::Result<T> {
             anyhow::bail!("the policy has more than one {what} that fits; name one in `{what}`")
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

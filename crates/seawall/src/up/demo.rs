@@ -102,8 +102,7 @@ impl DemoBot {
         for part in [timestamp.as_str(), &self.login.api_key, WINDOW, body] {
             mac.update(part.as_bytes());
         }
-        let signature: String =
-            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex::encode(mac.finalize().into_bytes());
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n\
              X-BAPI-API-KEY: {key}\r\nX-BAPI-TIMESTAMP: {timestamp}\r\nX-BAPI-RECV-WINDOW: {WINDOW}\r\n\

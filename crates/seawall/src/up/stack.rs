@@ -368,13 +368,9 @@ fn next_commands(layout: &Layout) -> [String; 3] {
 /// Size and start of the root of the last checkpoint.
 pub fn checkpoint_text(layout: &Layout) -> String {
     match journal::Folder::open_read_only(&layout.log()).and_then(|folder| folder.current_checkpoint()) {
-        Ok((checkpoint, _)) => format!("{}@{}", checkpoint.size, &hex(&checkpoint.root)[..16]),
+        Ok((checkpoint, _)) => format!("{}@{}", checkpoint.size, &hex::encode(checkpoint.root)[..16]),
         Err(_) => "none".to_owned(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The paper venue's recipe. Its addresses stay the same over restarts.

@@ -60,7 +60,7 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
 }
 
 fn forms_of(plain: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = plain.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(plain);
     let padded = |pad: u8| plain.iter().map(|byte| byte ^ pad).collect::<Vec<u8>>();
     let mut forms = vec![
         plain.to_vec(),

@@ -284,8 +284,7 @@ impl Bot {
         for part in [timestamp.as_str(), &self.api_key, "5000", body] {
             mac.update(part.as_bytes());
         }
-        let signature: String =
-            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature = hex::encode(mac.finalize().into_bytes());
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\
              Content-Type: application/json\r\nX-BAPI-API-KEY: {}\r\nX-BAPI-TIMESTAMP: {timestamp}\r\n\

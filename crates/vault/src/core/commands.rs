@@ -119,7 +119,7 @@ impl Core {
             pid: 0,
             isolation: "software".into(),
             epoch: self.recorder.epoch(),
-            policy_hash: crate::hex(&self.policy.hash()),
+            policy_hash: hex::encode(self.policy.hash()),
             states: self
                 .policy
                 .accounts()

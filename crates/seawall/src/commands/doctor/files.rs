@@ -126,7 +126,7 @@ fn policy_file(patient: &Patient, in_force: Option<&Policy>) -> Option<Finding> 
             format!("{} puts it in force", patient.command("policy apply")),
         ),
         (Ok(policy), Some(_)) => {
-            let start: String = policy.hash().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let start = hex::encode(&policy.hash()[..8]);
             Finding::ok(check, format!("reads, and is in force (hash {start}…)"))
         }
         (Ok(_), None) => Finding::ok(check, "reads"),

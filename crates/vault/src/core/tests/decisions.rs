@@ -193,7 +193,7 @@ fn whatever_a_known_caller_gets_wrong_is_denied_and_recorded() {
         assert!(reply["denials"][0]["text"].as_str().expect("text").contains(part), "{line}: {reply}");
         assert_eq!(reply["seq"], at, "{reply}");
         let leaf = bench.core.recorder().leaf_hash(at as u64).expect("kept: its leaf was not handed over");
-        assert_eq!(reply["leaf"], crate::hex(&leaf), "{reply}");
+        assert_eq!(reply["leaf"], hex::encode(leaf), "{reply}");
         let Outcome::Denied(recorded) = bench.last_body().outcome else { panic!("recorded as denied") };
         assert_eq!(recorded[0].code, code);
     }
