@@ -12,6 +12,12 @@ use trading::{AccountName, Timestamp, Venue};
 pub enum Role {
     /// Orders only.
     Trade,
+    /// Reads only.
+    Watch,
+    /// Revokes keys and cancels orders only.
+    Admin,
+    /// Transfers from the master account to listed sub-accounts only.
+    Skim,
 }
 
 impl Role {
@@ -20,6 +26,9 @@ impl Role {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Trade => "trade",
+            Self::Watch => "watch",
+            Self::Admin => "admin",
+            Self::Skim => "skim",
         }
     }
 }

@@ -1,0 +1,1 @@
+//! What is told to people, over which channels; never on the critical path.
