@@ -5,7 +5,7 @@
 //! [`fill_random`] alone.
 
 mod description;
-mod record_key;
+mod own_keys;
 mod seal;
 mod secp256k1;
 mod secret;
@@ -15,7 +15,7 @@ mod store;
 mod vectors;
 
 pub use description::{KeyDescription, KeyStage, Role};
-pub use record_key::RecordKey;
+pub use own_keys::{LeaseKey, RecordKey, is_signed_by};
 pub use seal::{RootSecret, SealError};
 pub use secret::SecretText;
 pub use signing::{KeyError, Signature, SigningKey};

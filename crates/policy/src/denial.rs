@@ -87,6 +87,10 @@ pub enum Denial {
     TooManyToRemember { window_ms: u64 },
     #[error("the symbol may be traded {hours} only")]
     OutsideTradingHours { hours: Box<str> },
+    #[error("no trading lease is live: only cancels and orders that reduce a position pass")]
+    LeaseMissing,
+    #[error("the trading lease says {state} at rung {rung}")]
+    LeaseForbids { rung: u8, state: TradingState },
     #[error("the order does not say why: its thesis is missing")]
     ThesisMissing,
     #[error("{was} signed this UTC day with this order exceed {limit}")]
@@ -170,6 +174,8 @@ impl Denial {
             Self::StoppedByRepetition { .. } => "stopped_by_repetition",
             Self::TooManyToRemember { .. } => "too_many_to_remember",
             Self::OutsideTradingHours { .. } => "outside_trading_hours",
+            Self::LeaseMissing => "lease_missing",
+            Self::LeaseForbids { .. } => "lease_forbids",
             Self::ThesisMissing => "thesis_missing",
             Self::DayBudgetExceeded { .. } => "day_budget_exceeded",
             Self::RollingBudgetExceeded { .. } => "rolling_budget_exceeded",

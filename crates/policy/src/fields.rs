@@ -81,9 +81,13 @@ const O: Option<Tier> = Some(Tier::Oracle);
 /// Most messages or orders a second that a policy may allow; the counting ring holds more.
 pub(crate) const MOST_PER_SECOND: u64 = 32_000;
 
+/// Everything, in basis points.
+const WHOLE_BPS: u64 = 10_000;
+
 /// Every field of the policy file, in the order in which they are shown.
 pub const FIELDS: &[Field] = &[
     field("version", None, Direction::Fixed, Kind::Count { most: 1 }),
+    field("watchdogs", S, Direction::Subset, Kind::Words),
     field("bots.*.accounts", S, Direction::Subset, Kind::Words),
     field("bots.*.uids", S, Direction::Subset, Kind::Words),
     field("bots.*.new_orders_per_second", S, Direction::Lower, Kind::Count { most: MOST_PER_SECOND }),
@@ -120,6 +124,12 @@ pub const FIELDS: &[Field] = &[
     field("accounts.*.notional_per_utc_day", S, Direction::Lower, Kind::Amount),
     field("accounts.*.notional_rolling_24h", S, Direction::Lower, Kind::Amount),
     field("accounts.*.require_thesis", S, Direction::True, Kind::Flag),
+    field("accounts.*.require_lease", O, Direction::True, Kind::Flag),
+    field("accounts.*.max_daily_loss_bps", None, Direction::Lower, Kind::Count { most: WHOLE_BPS }),
+    field("accounts.*.max_weekly_loss_bps", None, Direction::Lower, Kind::Count { most: WHOLE_BPS }),
+    field("accounts.*.max_monthly_loss_bps", None, Direction::Lower, Kind::Count { most: WHOLE_BPS }),
+    field("accounts.*.max_drawdown_bps", None, Direction::Lower, Kind::Count { most: WHOLE_BPS }),
+    field("accounts.*.weekly_loss_size_factor", None, Direction::Lower, Kind::Amount),
     field("accounts.*.allow_library_extras", S, Direction::Subset, Kind::Words),
     field("accounts.*.allow_settings", S, Direction::Subset, Kind::Words),
     field("accounts.*.symbols.*.max_quantity", S, Direction::Lower, Kind::Amount),

@@ -38,5 +38,5 @@ pub use fields::{Direction, FIELDS, Field};
 pub use parse::Mistake;
 pub use policy::{Account, Policy, SymbolLimits};
 pub use request::{Context, MarkPrice, Request};
-pub use rules::Tier;
-pub use state::{OrderName, Recorded, State, VenueEvent};
+pub use rules::{LossLimits, Tier};
+pub use state::{Lent, OrderName, Recorded, State, VenueEvent};

@@ -1,16 +1,16 @@
 //! The policy: who may do what, and the limits of each account and symbol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 use trading::{AccountName, Instrument, Symbol, Venue};
 
 use crate::rules::{
-    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, Everyone, LibraryExtras, Lot,
-    MakerOnly, MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats, MessageRate,
-    NetExposure, OpenNotional, OpenOrders, OrderRate, OrderTypes, PriceCollar, RecvWindow, Rolling24h,
-    SelfCrossing, Settings, Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce, TradingHours,
-    UtcDay, VenueMatch,
+    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, Everyone, Lease, LibraryExtras,
+    LossLimits, Lot, MakerOnly, MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats,
+    MessageRate, NetExposure, OpenNotional, OpenOrders, OrderRate, OrderTypes, PriceCollar, RecvWindow,
+    Rolling24h, SelfCrossing, Settings, Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce,
+    TradingHours, UtcDay, VenueMatch,
 };
 use crate::value::{Path, Value, canonical};
 use crate::{Mistake, parse};
@@ -23,6 +23,8 @@ const HASH_DOMAIN: &[u8] = b"seawall policy v1\0";
 /// What bots may do. Every field was stated by the operator; there are no defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// Ed25519 public keys of those who may lend.
+    watchdogs: BTreeSet<[u8; 32]>,
     pub(crate) bots: BotAccess,
     pub(crate) accounts: BTreeMap<AccountName, Account>,
     /// Made once: every record names it.
@@ -56,6 +58,8 @@ pub struct Account {
     pub(crate) notional_per_utc_day: Budget<UtcDay, Everyone>,
     pub(crate) notional_rolling_24h: Budget<Rolling24h, Everyone>,
     pub(crate) require_thesis: ThesisRequired,
+    pub(crate) require_lease: Lease,
+    pub(crate) loss_limits: LossLimits,
     pub(crate) allow_library_extras: LibraryExtras,
     pub(crate) allow_settings: Settings,
     pub(crate) symbols: BTreeMap<Instrument, SymbolLimits>,
@@ -74,8 +78,12 @@ pub struct SymbolLimits {
 }
 
 impl Policy {
-    pub(crate) fn new(bots: BotAccess, accounts: BTreeMap<AccountName, Account>) -> Self {
-        let mut policy = Self { bots, accounts, hash: [0; 32] };
+    pub(crate) fn new(
+        watchdogs: BTreeSet<[u8; 32]>,
+        bots: BotAccess,
+        accounts: BTreeMap<AccountName, Account>,
+    ) -> Self {
+        let mut policy = Self { watchdogs, bots, accounts, hash: [0; 32] };
         policy.hash =
             Sha256::new().chain_update(HASH_DOMAIN).chain_update(policy.canonical()).finalize().into();
         policy
@@ -101,6 +109,11 @@ impl Policy {
     #[must_use]
     pub const fn hash(&self) -> [u8; 32] {
         self.hash
+    }
+
+    /// Ed25519 public keys of the watchdogs whose trading leases count.
+    pub fn watchdogs(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.watchdogs.iter()
     }
 
     /// The rules of an account.
@@ -136,8 +149,9 @@ impl Policy {
 
     /// Every field with its path.
     pub(crate) fn values(&self) -> BTreeMap<Path, Value> {
-        let Self { bots, accounts, hash: _ } = self;
+        let Self { watchdogs, bots, accounts, hash: _ } = self;
         let mut all = BTreeMap::from([(vec!["version".to_owned()], Value::Count(VERSION))]);
+        all.insert(path(&["watchdogs"]), Value::words(watchdogs.iter().map(hex::encode)));
         for (name, bot) in &bots.bots {
             for (field, value) in bot.values() {
                 all.insert(path(&["bots", name.as_str(), field]), value);
@@ -177,13 +191,25 @@ impl Account {
         self.max_recv_window_ms.limit
     }
 
+    /// Whether new risk needs a live trading lease.
+    #[must_use]
+    pub const fn requires_lease(&self) -> bool {
+        self.require_lease.required
+    }
+
+    /// Where the watchdog's ladder has its rungs.
+    #[must_use]
+    pub const fn loss_limits(&self) -> LossLimits {
+        self.loss_limits
+    }
+
     /// The instruments the account may trade.
     pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
         self.symbols.keys()
     }
 
     /// Every field but those of the symbols.
-    fn values(&self) -> [(&'static str, Value); 27] {
+    fn values(&self) -> [(&'static str, Value); 33] {
         let Self {
             venue,
             currency,
@@ -208,6 +234,8 @@ impl Account {
             notional_per_utc_day,
             notional_rolling_24h,
             require_thesis,
+            require_lease,
+            loss_limits,
             allow_library_extras,
             allow_settings,
             symbols: _,
@@ -238,6 +266,12 @@ impl Account {
             ("notional_per_utc_day", Value::Amount(notional_per_utc_day.limit.decimal())),
             ("notional_rolling_24h", Value::Amount(notional_rolling_24h.limit.decimal())),
             ("require_thesis", Value::Flag(require_thesis.required)),
+            ("require_lease", Value::Flag(require_lease.required)),
+            ("max_daily_loss_bps", Value::Count(loss_limits.daily_bps.into())),
+            ("max_weekly_loss_bps", Value::Count(loss_limits.weekly_bps.into())),
+            ("max_monthly_loss_bps", Value::Count(loss_limits.monthly_bps.into())),
+            ("max_drawdown_bps", Value::Count(loss_limits.drawdown_bps.into())),
+            ("weekly_loss_size_factor", Value::Amount(loss_limits.weekly_size_factor.decimal())),
             ("allow_library_extras", Value::words(&allow_library_extras.allowed)),
             ("allow_settings", Value::words(&allow_settings.allowed)),
         ]

@@ -94,8 +94,8 @@ pub struct VaultStatus {
     pub states: Vec<(AccountName, TradingState)>,
     /// Size factor of each account.
     pub size_factors: Vec<(AccountName, SizeFactor)>,
-    /// Whether a trading lease is required, and held.
-    pub lease: String,
+    /// The trading lease of each account.
+    pub leases: Vec<LeaseStatus>,
     /// Keys in memory: id, venue, account, stage, age in milliseconds.
     pub keys: Vec<KeyStatus>,
     /// Decisions since start.
@@ -118,6 +118,30 @@ pub struct VaultStatus {
     pub sign_socket: SocketUse,
     /// Microseconds from a request's arrival to its reply: p50, p99, p99.9 since start.
     pub latency_us: [u64; 3],
+}
+
+/// What one account needs and has of leases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseStatus {
+    /// Which account.
+    pub account: AccountName,
+    /// Whether new risk needs one.
+    pub required: bool,
+    /// What the live ones allow together; `None` without one.
+    pub lent: Option<LentStatus>,
+}
+
+/// What live leases allow together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LentStatus {
+    /// The highest rung of the ladder.
+    pub rung: u8,
+    /// What the account may do.
+    pub trading: TradingState,
+    /// What limits on size are multiplied with.
+    pub size_factor: SizeFactor,
+    /// Until the first of them runs out, in milliseconds.
+    pub left_ms: u64,
 }
 
 /// How full a socket is.

@@ -5,6 +5,7 @@
 //! - [`admin`]: the same framing between an operator's command and the vault.
 //! - [`envelope`]: who a line is about, also where the rest of it cannot be read.
 //! - [`journal`]: length-prefixed binary frames between the vault (or a reader) and the journal.
+//! - [`lease`]: the same framing between a watchdog and the vault.
 //! - [`peer`]: who is at the other end of a Unix socket.
 //!
 //! Every line and frame has a stated limit; a longer one ends the connection.
@@ -13,6 +14,7 @@ pub mod admin;
 pub mod client;
 pub mod envelope;
 pub mod journal;
+pub mod lease;
 pub mod line;
 pub mod neutral;
 pub mod object;

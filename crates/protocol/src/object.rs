@@ -51,6 +51,16 @@ where
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|Object(inner)| inner))
 }
 
+/// For `deserialize_with`: a list of objects.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = Vec::<Object<T>>::deserialize(deserializer)?;
+    Ok(list.into_iter().map(|Object(inner)| inner).collect())
+}
+
 /// For `deserialize_with`: a list of objects, if there is one.
 pub(crate) fn optional_list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where

@@ -101,6 +101,9 @@ impl Layout {
     pub fn admin_socket(&self) -> PathBuf {
         self.run.join("admin.sock")
     }
+    pub fn lease_socket(&self) -> PathBuf {
+        self.run.join("lease.sock")
+    }
     pub fn journal_socket(&self) -> PathBuf {
         self.run.join("journal.sock")
     }

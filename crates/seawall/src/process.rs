@@ -39,8 +39,8 @@ pub struct VaultStartup {
     pub root: String,
     /// Everything that is not secret.
     pub config: vault::Config,
-    /// Inherited listeners: sign, gateway, admin.
-    pub listeners: [i32; 3],
+    /// Inherited listeners: sign, gateway, admin, lease.
+    pub listeners: [i32; 4],
 }
 
 /// What the journal process is told.
@@ -100,11 +100,12 @@ fn close_memory(name: ProcessName) -> anyhow::Result<()> {
 fn run_vault() -> anyhow::Result<()> {
     let startup: VaultStartup = startup()?;
     let root = keys::RootSecret::from_hex(&startup.root)?;
-    let [sign, gateway, admin] = startup.listeners;
+    let [sign, gateway, admin, lease] = startup.listeners;
     let listeners = vault::Listeners {
         sign: inherited_listener(sign)?,
         gateway: inherited_listener(gateway)?,
         admin: inherited_listener(admin)?,
+        lease: inherited_listener(lease)?,
     };
     let config = startup.config.clone();
     drop(startup);

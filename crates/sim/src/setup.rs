@@ -127,6 +127,12 @@ repeat_window_ms = 10000
 notional_per_utc_day = "{day}"
 notional_rolling_24h = "{rolling}"
 require_thesis = false
+require_lease = false
+max_daily_loss_bps = 500
+max_weekly_loss_bps = 800
+max_monthly_loss_bps = 1500
+max_drawdown_bps = 1800
+weekly_loss_size_factor = "0.5"
 allow_library_extras = []
 allow_settings = []
 [accounts.{name}.symbols."linear:BTCUSDT"]
@@ -149,7 +155,7 @@ trading_hours = ["mon-sun 00:00-24:00"]
 
 /// The policy's text.
 pub(crate) fn policy_text() -> String {
-    let mut text = String::from("version = 1\n");
+    let mut text = String::from("version = 1\nwatchdogs = []\n");
     for BotSetup { name, account, uid, limits } in BOTS {
         let Limits { orders_per_second, messages_per_second, per_day, per_24h } = limits;
         text.push_str(&format!(

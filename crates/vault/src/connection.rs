@@ -25,6 +25,8 @@ pub(crate) enum Door {
     Gateway,
     /// Operators' commands.
     Admin,
+    /// Watchdogs and their leases.
+    Watchdog,
 }
 
 /// One caller.

@@ -4,6 +4,7 @@
 
 mod commands;
 pub(crate) mod epoch;
+mod leases;
 mod refusals;
 mod reports;
 pub mod snapshot;
@@ -67,6 +68,8 @@ pub(crate) enum Input<'a> {
     Line { from: CallerToken, caller: Caller, line: &'a [u8], salt: Salt },
     /// More than a line may hold; the caller is not heard any further.
     TooLong { from: CallerToken },
+    /// A line from a watchdog.
+    Lease { from: CallerToken, line: &'a [u8], salt: Salt },
     /// A line from an operator's command.
     Command { from: CallerToken, uid: u32, line: &'a [u8], salt: Salt },
     /// The journal's acknowledgement.
@@ -121,6 +124,9 @@ pub(crate) struct Core {
     /// What the venue said of each account's orders since its last record.
     heard: BTreeMap<AccountName, Vec<VenueEvent>>,
     context: Context,
+    leases: leases::Leases,
+    /// Until when no live lease runs out.
+    leases_hold_until: Option<Timestamp>,
     recorder: Recorder,
     waiting: VecDeque<Waiting>,
     durable: u64,
@@ -152,6 +158,8 @@ impl Core {
             everywhere: Everywhere::default(),
             heard: BTreeMap::new(),
             context: Context::default(),
+            leases: leases::Leases::default(),
+            leases_hold_until: None,
             recorder,
             waiting: VecDeque::new(),
             durable,
@@ -178,6 +186,7 @@ impl Core {
         self.context.now = self.context.now.max(now);
         match input {
             Input::Line { from, caller, line, salt } => {
+                self.let_leases_run_out(salt, out);
                 let is_due_a_reply = self.line(from, caller, line, salt, out);
                 self.write_down_state_if_due(salt, out);
                 return is_due_a_reply;
@@ -186,7 +195,13 @@ impl Core {
                 let error = request::malformed(protocol::line::LineTooLong.to_string());
                 self.answer(from, request::error_line(None, error), out);
             }
+            Input::Lease { from, line, salt } => {
+                self.let_leases_run_out(salt, out);
+                self.lease(from, line, salt, out);
+                self.write_down_state_if_due(salt, out);
+            }
             Input::Command { from, uid, line, salt } => {
+                self.let_leases_run_out(salt, out);
                 self.command(from, uid, line, salt, out);
                 self.write_down_state_if_due(salt, out);
             }
@@ -498,6 +513,13 @@ impl Core {
         }
     }
 
+    /// No lease outlives its epoch.
+    fn forget_leases(&mut self) {
+        for state in self.states.values_mut().filter(|state| state.lent().is_some()) {
+            state.set_lent(None);
+        }
+    }
+
     /// Applies a record of an earlier epoch, in the order of the log: the counters are then what
     /// they were when it was made.
     pub(crate) fn restore(&mut self, body: &transparency::Body, past: Past) {
@@ -516,6 +538,10 @@ impl Core {
             }
             Past::State { state, account } => self.put_state(state, account.as_ref()),
             Past::SizeFactor { factor, account } => self.put_size_factor(factor, account.as_ref()),
+            Past::Lent { account, lent } => {
+                state_of(&mut self.states, self.everywhere, &account).set_lent(lent);
+            }
+            Past::Epoch => self.forget_leases(),
             Past::Nothing => {}
         }
     }
@@ -535,6 +561,10 @@ pub(crate) enum Past {
     State { state: TradingState, account: Option<AccountName> },
     /// The size factor was set, for one account or for all.
     SizeFactor { factor: SizeFactor, account: Option<AccountName> },
+    /// What leases allow an account changed.
+    Lent { account: AccountName, lent: Option<policy::Lent> },
+    /// An epoch began: without leases.
+    Epoch,
     /// Nothing.
     Nothing,
 }

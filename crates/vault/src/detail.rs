@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{MarkPrice, Recorded, VenueEvent};
+use policy::{Lent, MarkPrice, Recorded, VenueEvent};
 use protocol::admin::Change;
 use serde::{Deserialize, Serialize};
 use trading::{
@@ -180,6 +180,8 @@ pub struct Event {
     state: Option<TradingState>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size_factor: Option<SizeFactor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lent: Option<Lent>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     heard: Vec<VenueEvent>,
     text: String,
@@ -188,6 +190,9 @@ pub struct Event {
 impl Event {
     /// Kind of the events that set a size factor.
     pub(crate) const SIZE_FACTOR: &str = "size_factor";
+
+    /// Kind of the events that say what trading leases allow.
+    pub(crate) const LEASE: &str = "lease";
 
     /// Somebody asked for something that is about no account of the policy's.
     pub(crate) fn refused(problem: &str) -> Self {
@@ -210,6 +215,15 @@ impl Event {
         Self { account, size_factor: Some(factor), ..Self::said(Self::SIZE_FACTOR, why) }
     }
 
+    /// What the live leases of an account allow together; `None` if there is none any more.
+    pub(crate) fn lease(account: AccountName, lent: Option<Lent>) -> Self {
+        let text = lent.map_or_else(
+            || "no lease is live".to_owned(),
+            |lent| format!("rung {}, {}, size factor {}", lent.rung, lent.trading, lent.size_factor),
+        );
+        Self { account: Some(account), lent, ..Self::said(Self::LEASE, text) }
+    }
+
     /// More of the venue's words about orders than the next decision's record should hold.
     pub(crate) fn heard(account: AccountName, heard: Vec<VenueEvent>) -> Self {
         let text = format!("{} reports of the venue", heard.len());
@@ -219,7 +233,7 @@ impl Event {
     /// Something the vault itself has to say of the log: see [`crate::core::epoch`].
     pub(crate) fn said(kind: &str, text: String) -> Self {
         let kind = kind.to_owned();
-        Self { kind, account: None, state: None, size_factor: None, heard: Vec::new(), text }
+        Self { kind, account: None, state: None, size_factor: None, lent: None, heard: Vec::new(), text }
     }
 
     pub(crate) fn kind(&self) -> &str {
@@ -239,10 +253,16 @@ impl Event {
 pub(crate) fn past(body: &transparency::Body, detail: &[u8]) -> Result<Past, serde_json::Error> {
     match body.outcome {
         transparency::Outcome::Event => {
-            if !matches!(body.operation.as_str(), "halt" | "resume" | "heard" | Event::SIZE_FACTOR) {
-                return Ok(Past::Nothing);
+            match body.operation.as_str() {
+                "halt" | "resume" | "heard" | Event::SIZE_FACTOR | Event::LEASE => {}
+                transparency::Epoch::OPERATION => return Ok(Past::Epoch),
+                _ => return Ok(Past::Nothing),
             }
             let event: Event = serde_json::from_slice(detail)?;
+            if body.operation == Event::LEASE {
+                let lent = event.lent;
+                return Ok(event.account.map_or(Past::Nothing, |account| Past::Lent { account, lent }));
+            }
             Ok(match (event.state, event.size_factor, event.account) {
                 (Some(state), _, account) => Past::State { state, account },
                 (None, Some(factor), account) => Past::SizeFactor { factor, account },

@@ -45,8 +45,9 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 const SIGN: Token = Token(0);
 const GATEWAY: Token = Token(1);
 const ADMIN: Token = Token(2);
-const JOURNAL: Token = Token(3);
-const LIFELINE: Token = Token(4);
+const LEASE: Token = Token(3);
+const JOURNAL: Token = Token(4);
+const LIFELINE: Token = Token(5);
 const FIRST_CONNECTION: usize = 16;
 
 /// The sockets the vault listens on, bound by its parent.
@@ -58,12 +59,14 @@ pub struct Listeners {
     pub gateway: StdListener,
     /// For operators' commands.
     pub admin: StdListener,
+    /// For watchdogs.
+    pub lease: StdListener,
 }
 
 /// The running vault.
 pub(crate) struct Server {
     poll: Poll,
-    listeners: [(Token, Door, UnixListener); 3],
+    listeners: [(Token, Door, UnixListener); 4],
     connections: BTreeMap<usize, Connection>,
     next_connection: usize,
     turns: Turns,
@@ -105,6 +108,7 @@ impl Server {
                 (SIGN, Door::Sign, listen(listeners.sign)?),
                 (GATEWAY, Door::Gateway, listen(listeners.gateway)?),
                 (ADMIN, Door::Admin, listen(listeners.admin)?),
+                (LEASE, Door::Watchdog, listen(listeners.lease)?),
             ],
             connections: BTreeMap::new(),
             next_connection: FIRST_CONNECTION,
@@ -199,7 +203,7 @@ impl Server {
     fn take(&mut self, event: &Event) -> io::Result<()> {
         match event.token() {
             JOURNAL => self.hear_journal(event),
-            token @ (SIGN | GATEWAY | ADMIN) => {
+            token @ (SIGN | GATEWAY | ADMIN | LEASE) => {
                 self.knocking.insert(token);
                 Ok(())
             }
@@ -220,21 +224,21 @@ impl Server {
         }
     }
 
-    /// Takes what operators say, then lines of everybody else in fair turns, then settles what follows
+    /// Takes what watchdogs and operators say, then lines of everybody else in fair turns, then settles what follows
     /// from all.
     fn serve_readable(&mut self) -> io::Result<()> {
         let in_company = self.turns.in_company(Instant::now());
-        let mut operators = Vec::new();
+        let mut first = Vec::new();
         let mut callers: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
         for (&id, caller) in self.connections.iter().filter(|(_, caller)| self.may_go_on(caller, in_company))
         {
             match (caller.door, callers.get_mut(&caller.party)) {
-                (Door::Admin, _) => operators.push(id),
+                (Door::Admin | Door::Watchdog, _) => first.push(id),
                 (_, Some(own)) => own.push(id),
                 (_, None) => drop(callers.insert(caller.party.clone(), vec![id])),
             }
         }
-        for id in operators {
+        for id in first {
             self.serve(id, MAX_LINES_IN_A_ROW, in_company);
         }
         let mut left = Turns::most_lines(in_company);
@@ -273,7 +277,7 @@ impl Server {
     /// How many lines of `caller` may be taken now, whoever else waits.
     fn share(&self, caller: &Connection, in_company: bool) -> usize {
         match caller.door {
-            Door::Admin => MAX_COMMANDS.saturating_sub(caller.in_flight),
+            Door::Admin | Door::Watchdog => MAX_COMMANDS.saturating_sub(caller.in_flight),
             Door::Sign | Door::Gateway => self.turns.room(&caller.party, in_company),
         }
     }
@@ -294,7 +298,7 @@ impl Server {
     fn has_room(&self, door: Door) -> bool {
         match door {
             Door::Sign | Door::Gateway => !self.core.is_full(),
-            Door::Admin => !self.core.is_full_for_operators(),
+            Door::Admin | Door::Watchdog => !self.core.is_full_for_operators(),
         }
     }
 
@@ -305,7 +309,7 @@ impl Server {
         let Some(connection) = self.connections.get_mut(&id) else { return 0 };
         let caller = match connection.door {
             Door::Sign => Caller::Direct { uid: connection.peer.uid },
-            Door::Gateway | Door::Admin => Caller::Gateway,
+            Door::Gateway | Door::Admin | Door::Watchdog => Caller::Gateway,
         };
         connection.has_more = false;
         let (mut taken, mut asked) = (0, 0);
@@ -344,6 +348,7 @@ impl Server {
             let salt = fresh_salt();
             let input = match connection.door {
                 Door::Sign | Door::Gateway => Input::Line { from: id, caller, line, salt },
+                Door::Watchdog => Input::Lease { from: id, line, salt },
                 Door::Admin => Input::Command { from: id, uid: connection.peer.uid, line, salt },
             };
             let due = self.core.step(input, now, &mut self.out);

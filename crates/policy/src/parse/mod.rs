@@ -8,7 +8,9 @@ mod syntax;
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml_edit::{Item, TableLike};
-use trading::{AccountName, BotName, Instrument, Market, OrderType, Side, Symbol, TimeInForce, Venue};
+use trading::{
+    AccountName, BotName, Instrument, Market, OrderType, Side, SizeFactor, Symbol, TimeInForce, Venue,
+};
 
 pub use mistake::Mistake;
 pub(crate) use mistake::closest;
@@ -16,13 +18,16 @@ pub(crate) use mistake::closest;
 use crate::fields::{self, ACCOUNT, BOT, SYMBOL};
 use crate::policy::{Account, Policy, SymbolLimits, VERSION};
 use crate::rules::{
-    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, LibraryExtras, Lot, MakerOnly,
-    MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats, MessageRate, NetExposure,
-    OpenNotional, OpenOrders, OrderRate, OrderTypes, Period, PriceCollar, RecvWindow, SelfCrossing, Settings,
-    Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce, TradingHours, VenueMatch, Whose,
+    Bot, BotAccess, Budget, ClientIdRequired, ClockSkew, DuplicateWindow, Lease, LibraryExtras, LossLimits,
+    Lot, MakerOnly, MarkPriceAge, MaxLeverage, MaxNotional, MaxPosition, MaxQuantity, MaxRepeats,
+    MessageRate, NetExposure, OpenNotional, OpenOrders, OrderRate, OrderTypes, Period, PriceCollar,
+    RecvWindow, SelfCrossing, Settings, Sides, SymbolOpenNotional, ThesisRequired, Tick, TimesInForce,
+    TradingHours, VenueMatch, Whose,
 };
 use reader::{Reader, Section};
 
+/// Most watchdogs whose leases count.
+const MOST_WATCHDOGS: usize = 8;
 /// Largest policy file, in bytes.
 const LONGEST: usize = 1 << 20;
 
@@ -53,6 +58,7 @@ fn root(reader: &mut Reader<'_>, table: &dyn TableLike) -> Option<Policy> {
             "write version = 1",
         );
     }
+    let watchdogs = watchdogs(reader, &section);
     let accounts = reader
         .tables(&section, "accounts", "[accounts.NAME]")
         .map(|tables| tables.iter().filter_map(|named| account(reader, named)).collect::<Vec<_>>());
@@ -60,7 +66,27 @@ fn root(reader: &mut Reader<'_>, table: &dyn TableLike) -> Option<Policy> {
     let bots = reader.tables(&section, "bots", "[bots.NAME]").map(|tables| {
         tables.iter().filter_map(|named| bot(reader, named, &names)).collect::<BTreeMap<_, _>>()
     });
-    Some(Policy::new(BotAccess { bots: bots? }, accounts?.into_iter().collect()))
+    Some(Policy::new(watchdogs?, BotAccess { bots: bots? }, accounts?.into_iter().collect()))
+}
+
+/// Public keys, each 64 hexadecimal digits.
+fn watchdogs(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<BTreeSet<[u8; 32]>> {
+    let mut keys = BTreeSet::new();
+    for (word, at) in reader.words(section, "", "watchdogs")? {
+        let key = hex::decode(&word).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        match key.filter(|key| hex::encode(key) == word) {
+            Some(key) => drop(keys.insert(key)),
+            None => {
+                let fix = "write the 64 digits that `seawall status` shows as the watchdog's key";
+                reader.mistake(section, "watchdogs", at, format!("\"{word}\" is not a public key"), fix);
+            }
+        }
+    }
+    if keys.len() > MOST_WATCHDOGS {
+        let problem = format!("names more than {MOST_WATCHDOGS} keys");
+        reader.mistake_at_key(section, "watchdogs", problem, "remove those that do not run");
+    }
+    Some(keys)
 }
 
 fn bot(reader: &mut Reader<'_>, section: &Section<'_>, known: &BTreeSet<String>) -> Option<(BotName, Bot)> {
@@ -166,6 +192,7 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
     let duplicate_window_ms = count("duplicate_window_ms");
     let max_repeats = count("max_repeats");
     let repeat_window_ms = count("repeat_window_ms");
+    let loss_limits = loss_limits(reader, section);
     if kept_for_cancels.zip(messages_per_second).is_some_and(|(kept, all)| kept >= all) {
         reader.mistake_at_key(
             section,
@@ -178,6 +205,7 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
     let max_net_exposure = reader.amount(section, ACCOUNT, "max_net_exposure");
     let prevent_self_crossing = reader.flag(section, ACCOUNT, "prevent_self_crossing");
     let require_thesis = reader.flag(section, ACCOUNT, "require_thesis");
+    let require_lease = reader.flag(section, ACCOUNT, "require_lease");
     let max_leverage = reader.amount(section, ACCOUNT, "max_leverage");
     let notional_per_utc_day = reader.amount(section, ACCOUNT, "notional_per_utc_day");
     let notional_rolling_24h = reader.amount(section, ACCOUNT, "notional_rolling_24h");
@@ -213,11 +241,48 @@ fn account(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(AccountNam
         notional_per_utc_day: budget(notional_per_utc_day?)?,
         notional_rolling_24h: budget(notional_rolling_24h?)?,
         require_thesis: ThesisRequired { required: require_thesis? },
+        require_lease: Lease { required: require_lease? },
+        loss_limits: loss_limits?,
         allow_library_extras: LibraryExtras { allowed: allow_library_extras? },
         allow_settings: Settings { allowed: allow_settings? },
         symbols: symbols?,
     };
     Some((name?, account))
+}
+
+fn loss_limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<LossLimits> {
+    const RUNGS: [&str; 4] =
+        ["max_daily_loss_bps", "max_weekly_loss_bps", "max_monthly_loss_bps", "max_drawdown_bps"];
+    let bps = RUNGS.map(|name| reader.count(section, ACCOUNT, name));
+    for (at, (lower, upper)) in bps.iter().zip(&bps[1..]).enumerate() {
+        if lower.zip(*upper).is_some_and(|(lower, upper)| lower > upper) {
+            let problem = format!("is below {}", RUNGS[at]);
+            reader.mistake_at_key(
+                section,
+                RUNGS[at + 1],
+                problem,
+                "let each rung be further down than the one before",
+            );
+        }
+    }
+    let factor = reader.amount(section, ACCOUNT, "weekly_loss_size_factor");
+    let weekly_size_factor = factor.map(SizeFactor::try_from);
+    if let Some(Err(error)) = weekly_size_factor {
+        reader.mistake_at_key(
+            section,
+            "weekly_loss_size_factor",
+            error.to_string(),
+            "write \"0.5\", for example",
+        );
+    }
+    let [daily, weekly, monthly, drawdown] = bps.map(|bps| bps.and_then(|bps| u16::try_from(bps).ok()));
+    Some(LossLimits {
+        daily_bps: daily?,
+        weekly_bps: weekly?,
+        monthly_bps: monthly?,
+        drawdown_bps: drawdown?,
+        weekly_size_factor: weekly_size_factor?.ok()?,
+    })
 }
 
 fn symbol(

@@ -12,8 +12,10 @@ mod budget;
 mod client_id_required;
 mod clock_skew;
 mod exposure;
+mod lease;
 mod leverage;
 mod library_extras;
+mod loss_limits;
 mod lot;
 mod maker_only;
 mod mark_price;
@@ -48,8 +50,10 @@ pub(crate) use budget::{Budget, Period, Rolling24h, UtcDay};
 pub(crate) use client_id_required::ClientIdRequired;
 pub(crate) use clock_skew::ClockSkew;
 pub(crate) use exposure::{Added, MaxPosition, NetExposure, OpenNotional, SelfCrossing, SymbolOpenNotional};
+pub(crate) use lease::Lease;
 pub(crate) use leverage::MaxLeverage;
 pub(crate) use library_extras::LibraryExtras;
+pub use loss_limits::LossLimits;
 pub(crate) use lot::Lot;
 pub(crate) use maker_only::MakerOnly;
 pub(crate) use mark_price::MarkPriceAge;
@@ -144,6 +148,8 @@ impl Account {
             notional_per_utc_day,
             notional_rolling_24h,
             require_thesis,
+            require_lease,
+            loss_limits: _, // the watchdog's; what follows from them comes in the lease
             allow_library_extras,
             allow_settings,
             symbols,
@@ -151,6 +157,7 @@ impl Account {
         visitor.visit(&BatchShape, facts);
         visitor.visit(venue, facts);
         visitor.visit(&TradingStateRule, facts);
+        visitor.visit(require_lease, facts);
         visitor.visit(max_clock_skew_ms, facts);
         visitor.visit(max_recv_window_ms, facts);
         visitor.visit(allow_library_extras, facts);

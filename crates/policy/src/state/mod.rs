@@ -43,6 +43,8 @@ pub struct State {
     account: AccountName,
     trading: TradingState,
     size_factor: SizeFactor,
+    /// What the watchdogs' live leases allow together; `None` without one.
+    lent: Option<Lent>,
     latest: Timestamp,
     whole: Counters,
     /// The share of each bot that has signed.
@@ -55,6 +57,30 @@ pub struct State {
     pub(crate) orders: Orders,
     /// Chains a digest of every event, so that two states with one digest saw the same events.
     history: [u8; 32],
+}
+
+/// What a trading lease allows, or several together: the strictest of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lent {
+    /// The highest rung of the ladder, 0 to 4.
+    pub rung: u8,
+    /// What the account may do.
+    pub trading: TradingState,
+    /// What limits on size are multiplied with.
+    pub size_factor: SizeFactor,
+}
+
+impl Lent {
+    /// The strictest of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            rung: self.rung.max(other.rung),
+            trading: self.trading.max(other.trading),
+            size_factor: self.size_factor.min(other.size_factor),
+        }
+    }
 }
 
 /// What must be kept of an approved intent to rebuild the counters after a restart.
@@ -156,6 +182,7 @@ impl State {
             account,
             trading: TradingState::Active,
             size_factor: SizeFactor::ONE,
+            lent: None,
             latest: Timestamp::default(),
             whole: Counters::new(),
             bots: BTreeMap::new(),
@@ -190,10 +217,32 @@ impl State {
         self.chain("trading", |text| write!(text, "{trading}"));
     }
 
-    /// What limits on size are multiplied with for new risk.
+    /// What limits on size are multiplied with for new risk: the operators' factor or the lease's,
+    /// whichever is stricter.
     #[must_use]
-    pub const fn size_factor(&self) -> SizeFactor {
+    pub fn size_factor(&self) -> SizeFactor {
+        self.lent.map_or(self.size_factor, |lent| self.size_factor.min(lent.size_factor))
+    }
+
+    /// The factor that operators set.
+    #[must_use]
+    pub const fn own_size_factor(&self) -> SizeFactor {
         self.size_factor
+    }
+
+    /// What the live leases allow together; `None` without one.
+    #[must_use]
+    pub const fn lent(&self) -> Option<Lent> {
+        self.lent
+    }
+
+    /// Sets what the live leases allow. Whether they are live and whose they are is decided elsewhere.
+    pub fn set_lent(&mut self, lent: Option<Lent>) {
+        self.lent = lent;
+        self.chain("lent", |text| match lent {
+            Some(Lent { rung, trading, size_factor }) => write!(text, "{rung} {trading} {size_factor}"),
+            None => write!(text, "nothing"),
+        });
     }
 
     /// Sets the size factor. Who may raise it is decided elsewhere; no trading state changes it.
@@ -310,6 +359,10 @@ impl State {
         bytes.push(self.trading as u8);
         if !self.size_factor.is_one() {
             bytes.extend_from_slice(self.size_factor.to_string().as_bytes());
+        }
+        if let Some(lent) = self.lent {
+            bytes.extend_from_slice(&[b'L', lent.rung, lent.trading as u8]);
+            bytes.extend_from_slice(lent.size_factor.to_string().as_bytes());
         }
         for number in [
             self.latest.as_ms(),

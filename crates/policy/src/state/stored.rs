@@ -12,11 +12,11 @@ use trading::{
     TimeInForce, Timestamp, TradingState, VenueOrderId,
 };
 
-use super::State;
 use super::counters::Counters;
 use super::exposure::Share;
 use super::orders::{Entry, Orders};
 use super::recent::Recent;
+use super::{Lent, State};
 use crate::units::Units;
 
 /// Every field of a [`State`], in a form of its own.
@@ -27,6 +27,8 @@ pub(super) struct Stored {
     trading: TradingState,
     #[serde(default, skip_serializing_if = "SizeFactor::is_one")]
     size_factor: SizeFactor,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lent: Option<Lent>,
     latest: Timestamp,
     whole: StoredCounters,
     bots: BTreeMap<BotName, StoredCounters>,
@@ -222,6 +224,7 @@ impl From<&State> for Stored {
             account: state.account.clone(),
             trading: state.trading,
             size_factor: state.size_factor,
+            lent: state.lent,
             latest: state.latest,
             whole: state.whole.stored(),
             bots: state.bots.iter().map(|(bot, own)| (bot.clone(), own.stored())).collect(),
@@ -243,6 +246,7 @@ impl TryFrom<Stored> for State {
             account: stored.account,
             trading: stored.trading,
             size_factor: stored.size_factor,
+            lent: stored.lent,
             latest: stored.latest,
             whole: Counters::read(stored.whole)?,
             bots: bots.collect::<Result<_, &'static str>>()?,

@@ -97,7 +97,7 @@ fn setting_the_clock_back_frees_nothing() {
 
 #[test]
 fn an_empty_world_denies() {
-    let policy = Policy::parse("version = 1\n[bots]\n[accounts]\n").expect("policy");
+    let policy = Policy::parse("version = 1\nwatchdogs = []\n[bots]\n[accounts]\n").expect("policy");
     let state = State::new(account("main"));
     let bench = bench();
     let request = bench.request(place(order()));

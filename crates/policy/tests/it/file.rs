@@ -13,6 +13,7 @@ fn mistakes(text: &str) -> Vec<String> {
 #[test]
 fn every_mistake_is_reported_at_once_with_line_and_fix() {
     let text = r#"version = 1
+watchdogs = []
 [bots.demo]
 accounts = ["mian"]
 uids = ["root"]
@@ -49,6 +50,12 @@ duplicate_window_ms = 1
 max_repeats = 1001
 repeat_window_ms = 1
 require_thesis = false
+require_lease = false
+max_daily_loss_bps = 500
+max_weekly_loss_bps = 800
+max_monthly_loss_bps = 1500
+max_drawdown_bps = 1800
+weekly_loss_size_factor = "0.5"
 [accounts.main.symbols."inverse:BTCUSD"]
 max_quantity = "0.05"
 max_notional = "-1"
@@ -66,31 +73,31 @@ tick = "0.1"
 trading_hours = []
 "#;
     let expected = [
-        "3:13: bots.demo.accounts \"mian\" is not an account of this policy; did you mean \"main\"?",
-        "4:9: bots.demo.uids \"root\" is not a user id; write the number that `id -u` prints, in quotes",
-        "9:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
-        "10:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
-        "12:17: accounts.main.sides names \"buy\" twice; remove one",
-        "13:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
-        "14:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
-        "15:1: accounts.main.makr_only is not a field; did you mean maker_only?",
-        "16:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
-        "17:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
-        "18:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
-        "19:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
-        "20:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
-        "22:1: max_open_orders duplicate key; each key stands once; remove one",
-        "25:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
-        "26:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
-        "27:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
-        "33:1: accounts.main.kept_for_cancels_per_second leaves no message for orders; write less than messages_per_second",
-        "35:1: accounts.main.max_repeats is out of range; write a whole number from 1 to 1000, without quotes",
-        "38:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
-        "40:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
-        "45:18: accounts.main.symbols.\"inverse:BTCUSD\".trading_hours does not know \"monday 08:00-16:00\"; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
-        "46:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
-        "46:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
-        "52:1: accounts.main.symbols.\"linear:ETHBTC\".trading_hours is empty, so that no order could pass; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
+        "4:13: bots.demo.accounts \"mian\" is not an account of this policy; did you mean \"main\"?",
+        "5:9: bots.demo.uids \"root\" is not a user id; write the number that `id -u` prints, in quotes",
+        "10:11: accounts.main.maker_only is missing; every field is required; write maker_only = true or maker_only = false",
+        "11:9: accounts.main.venue does not know \"bybt\"; did you mean \"bybit\"?",
+        "13:17: accounts.main.sides names \"buy\" twice; remove one",
+        "14:16: accounts.main.order_types does not know \"limt\"; did you mean \"limit\"?",
+        "15:1: accounts.main.time_in_force is empty, so that no order could pass; name at least one of: good_till_cancel, immediate_or_cancel, fill_or_kill, good_till_date",
+        "16:1: accounts.main.makr_only is not a field; did you mean maker_only?",
+        "17:1: accounts.main.require_client_order_id is string, not true or false; write require_client_order_id = true or require_client_order_id = false",
+        "18:1: accounts.main.max_clock_skew_ms is 0, which never means unlimited; write a whole number from 1 to 60000, without quotes",
+        "19:1: accounts.main.max_recv_window_ms is out of range; write a whole number from 1 to 60000, without quotes",
+        "20:1: accounts.main.max_mark_price_age_ms is string, not a whole number; write a whole number from 1 to 60000, without quotes",
+        "21:1: accounts.main.max_leverage is integer, not a decimal in quotes; write a decimal above 0 in quotes, such as \"0.5\"",
+        "23:1: max_open_orders duplicate key; each key stands once; remove one",
+        "26:1: accounts.main.notional_per_utc_day is 0, which never means unlimited; write a decimal above 0 in quotes, such as \"0.5\"",
+        "27:1: accounts.main.notional_rolling_24h \"lots\" is not a decimal number; write a decimal above 0 in quotes, such as \"0.5\"",
+        "28:1: accounts.main.allow_library_extras is string, not a list; write a list, such as allow_library_extras = [\"…\"], or allow_library_extras = [] for nothing",
+        "34:1: accounts.main.kept_for_cancels_per_second leaves no message for orders; write less than messages_per_second",
+        "36:1: accounts.main.max_repeats is out of range; write a whole number from 1 to 1000, without quotes",
+        "45:24: accounts.main.symbols.\"inverse:BTCUSD\" inverse and option markets are not judged yet; remove this symbol: its notional is not price times quantity, so no limit here would hold",
+        "47:1: accounts.main.symbols.\"inverse:BTCUSD\".max_notional is out of range; write a decimal above 0 in quotes, such as \"0.5\", at most 1000000000000000",
+        "52:18: accounts.main.symbols.\"inverse:BTCUSD\".trading_hours does not know \"monday 08:00-16:00\"; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
+        "53:24: accounts.main.symbols.\"linear:ETHBTC\" is not quoted in USDT, the account's currency; give it an account entry of its own with that currency: budgets add up one currency only",
+        "53:24: accounts.main.symbols.\"linear:ETHBTC\".lot is missing; every field is required; write a decimal in quotes, such as lot = \"0.5\"",
+        "59:1: accounts.main.symbols.\"linear:ETHBTC\".trading_hours is empty, so that no order could pass; write ranges in UTC, such as \"mon-fri 08:00-16:30\"; \"mon-sun 00:00-24:00\" is always",
     ];
     let found = mistakes(text);
     for (line, expected) in found.iter().zip(expected) {
@@ -109,7 +116,7 @@ fn faulty_lines_are_reported_together_with_the_rest() {
     let found = Policy::parse(&text).expect_err("mistakes");
     let lines: Vec<(usize, &str)> =
         found.iter().map(|mistake| (mistake.line, mistake.field.as_str())).collect();
-    assert_eq!(lines, [(16, "accounts.main.maker_only"), (22, "max_leverage"), (23, "max_open_orders")]);
+    assert_eq!(lines, [(17, "accounts.main.maker_only"), (23, "max_leverage"), (24, "max_open_orders")]);
 }
 
 #[test]
@@ -209,6 +216,12 @@ fn every_change_of_a_field_changes_the_hash_and_has_a_direction() {
         ("max_repeats = 1000", "max_repeats = 999", Tighter),
         ("repeat_window_ms = 1", "repeat_window_ms = 2", Tighter),
         ("require_thesis = false", "require_thesis = true", Tighter),
+        ("require_lease = false", "require_lease = true", Tighter),
+        ("max_daily_loss_bps = 500", "max_daily_loss_bps = 501", Looser),
+        ("max_weekly_loss_bps = 800", "max_weekly_loss_bps = 700", Tighter),
+        ("max_monthly_loss_bps = 1500", "max_monthly_loss_bps = 1499", Tighter),
+        ("max_drawdown_bps = 1800", "max_drawdown_bps = 10000", Looser),
+        ("weekly_loss_size_factor = \"0.5\"", "weekly_loss_size_factor = \"0.49\"", Tighter),
         (
             "max_position = \"1000000\"\nmax_open_notional = \"1000000000\"\ntick = \"0.1\"",
             "max_position = \"1\"\nmax_open_notional = \"1000000000\"\ntick = \"0.1\"",
@@ -291,4 +304,33 @@ fn edits_keep_comments_and_everything_else() {
     assert!(edit::remove_bot(&back, &"two".parse().expect("bot")).is_err());
     assert!(edit::add_bot(&back, &"x".parse().expect("bot"), &[account("unknown")], &[]).is_err());
     assert!(edit::add_account(&back, &account("main"), Venue::Bybit, Preset::Grid).is_err());
+}
+
+#[test]
+fn rungs_go_down_and_watchdogs_are_keys() {
+    let key = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let with = |from: &str, to: &str| text_with(&[(from, to)]);
+    for (text, part) in [
+        (
+            with("max_weekly_loss_bps = 800", "max_weekly_loss_bps = 499"),
+            "max_weekly_loss_bps is below max_daily_loss_bps",
+        ),
+        (
+            with("max_drawdown_bps = 1800", "max_drawdown_bps = 1499"),
+            "max_drawdown_bps is below max_monthly_loss_bps",
+        ),
+        (with("max_drawdown_bps = 1800", "max_drawdown_bps = 10001"), "out of range"),
+        (with("factor = \"0.5\"", "factor = \"1.1\""), "a size factor is above 0 and at most 1"),
+        (with("watchdogs = []", "watchdogs = [\"ab\"]"), "\"ab\" is not a public key"),
+        (with("watchdogs = []", &format!("watchdogs = [\"{}\"]", key.to_uppercase())), "is not a public key"),
+    ] {
+        let found = mistakes(&text);
+        assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:?}");
+    }
+    let same = with("max_weekly_loss_bps = 800", "max_weekly_loss_bps = 500");
+    assert!(Policy::parse(&same).is_ok(), "two rungs may stand at one place");
+    let policy = Policy::parse(&with("watchdogs = []", &format!("watchdogs = [\"{key}\"]"))).expect("policy");
+    assert_eq!(policy.watchdogs().map(hex::encode).collect::<Vec<_>>(), [key]);
+    let before = Policy::parse(POLICY).expect("policy");
+    assert!(!before.is_tightening(&policy) && policy.is_tightening(&before), "who may lend is a limit");
 }

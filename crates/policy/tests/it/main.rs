@@ -8,6 +8,7 @@ mod document;
 mod exposure;
 mod fail_open;
 mod file;
+mod lease;
 mod proofs;
 mod properties;
 mod random;

@@ -10,6 +10,7 @@ pub(crate) const NOW: u64 = 1_772_600_000_000;
 
 pub(crate) const POLICY: &str = r#"
 version = 1
+watchdogs = []
 [bots.demo]
 accounts = ["main"]
 uids = []
@@ -43,6 +44,12 @@ repeat_window_ms = 1
 notional_per_utc_day = "5000"
 notional_rolling_24h = "8000"
 require_thesis = false
+require_lease = false
+max_daily_loss_bps = 500
+max_weekly_loss_bps = 800
+max_monthly_loss_bps = 1500
+max_drawdown_bps = 1800
+weekly_loss_size_factor = "0.5"
 allow_library_extras = ["broker-id"]
 allow_settings = ["switch-mode"]
 [accounts.main.symbols."linear:BTCUSDT"]

@@ -57,7 +57,7 @@ pub fn policy_text() -> anyhow::Result<String> {
             "[bots.{name}]\naccounts = [{accounts}]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n"
         )
     };
-    let mut text = "version = 1\n\n".to_owned() + &bot(BOT, &names.join(", "));
+    let mut text = "version = 1\nwatchdogs = []\n\n".to_owned() + &bot(BOT, &names.join(", "));
     text.push_str(&bot(SECOND_BOT, &format!("\"{SECOND_ACCOUNT}\"")));
     accounts.push((AccountName::new(SECOND_ACCOUNT)?, Venue::Binance));
     for (account, venue) in &accounts {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use protocol::admin::{AdminCommand, AdminReply, VaultStatus};
+use protocol::admin::{AdminCommand, AdminReply, LeaseStatus, LentStatus, VaultStatus};
 use serde_json::{Value, json};
 
 use crate::commands::say;
@@ -70,7 +70,8 @@ fn to_json(
             vault.size_factors.iter().map(|(account, factor)| (account.to_string(), json!(factor))).collect::<serde_json::Map<_, _>>()
         }),
         "sign_connections": vault.map(|vault| &vault.sign_socket),
-        "lease": vault.map(|vault| &vault.lease),
+        "lease": vault.map(|vault| lease_text(&vault.leases)),
+        "leases": vault.map(|vault| &vault.leases),
         "policy_file": policy_file(installation),
         "policy_hash": vault.map(|vault| &vault.policy_hash),
         "log": { "size": vault.map(|vault| vault.next_index), "durable": vault.map(|vault| vault.durable), "checkpoint": checkpoint },
@@ -135,7 +136,7 @@ fn print(
     for (account, factor) in vault.size_factors.iter().filter(|(_, factor)| !factor.is_one()) {
         say(format!("size        account {account} may use {factor} of its limits on size"));
     }
-    say(format!("lease       {}", vault.lease));
+    say(format!("lease       {}", lease_text(&vault.leases)));
     say(format!("policy      {} (policy.toml {})", vault.policy_hash, policy_file(installation)));
     say(format!(
         "log         {} records, {} durable, checkpoint {checkpoint}",
@@ -152,6 +153,21 @@ fn print(
     }
 }
 
+/// What accounts need and have of leases, in one line.
+pub fn lease_text(leases: &[LeaseStatus]) -> String {
+    let lines: Vec<String> = leases
+        .iter()
+        .filter(|lease| lease.required || lease.lent.is_some())
+        .map(|LeaseStatus { account, lent, .. }| match lent {
+            Some(LentStatus { rung, trading, size_factor, left_ms }) => {
+                format!("{account}: rung {rung}, {trading}, size factor {size_factor}, {left_ms} ms left")
+            }
+            None => format!("{account}: none, so only cancels and exits pass"),
+        })
+        .collect();
+    if lines.is_empty() { "not required by the policy".to_owned() } else { lines.join("; ") }
+}
+
 /// How policy.toml stands to the policy in force.
 fn policy_file(installation: &Installation) -> &'static str {
     match installation.store() {
@@ -164,6 +180,26 @@ fn policy_file(installation: &Installation) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leases_are_told_where_they_are_required_or_held() {
+        let of = |name: &str, required, lent| LeaseStatus {
+            account: name.parse().expect("a name"),
+            required,
+            lent,
+        };
+        let lent = LentStatus {
+            rung: 2,
+            trading: trading::TradingState::Active,
+            size_factor: "0.5".parse().expect("a factor"),
+            left_ms: 4200,
+        };
+        assert_eq!(lease_text(&[of("main", false, None)]), "not required by the policy");
+        assert_eq!(
+            lease_text(&[of("main", true, None), of("spot", false, Some(lent))]),
+            "main: none, so only cancels and exits pass; spot: rung 2, active, size factor 0.5, 4200 ms left"
+        );
+    }
 
     #[test]
     fn addresses_name_each_gateway_twice_and_the_sockets() {

@@ -18,6 +18,7 @@ use serde::Serialize;
 use trading::{Timestamp, Venue};
 use zeroize::Zeroizing;
 
+use crate::commands::status::lease_text;
 use crate::installation::{Installation, now};
 use crate::layout::{Layout, read_text};
 use crate::notices::Notices;
@@ -41,6 +42,7 @@ pub struct VaultSockets {
     sign: UnixListener,
     gateway: UnixListener,
     admin: UnixListener,
+    lease: UnixListener,
 }
 
 /// Everything `up` runs.
@@ -214,7 +216,7 @@ impl Stack {
             log_size: status.map_or(0, |status| status.durable),
             checkpoint: checkpoint_text(layout),
             trading_state: status.map_or("unknown".to_owned(), state_text),
-            lease: status.map_or("unknown".to_owned(), |status| status.lease.clone()),
+            lease: status.map_or("unknown".to_owned(), |status| lease_text(&status.leases)),
             gateways: self
                 .addresses
                 .gateway
@@ -511,18 +513,19 @@ impl std::io::Write for Length {
 }
 
 impl VaultSockets {
-    /// Binds the three sockets; what a dead `up` left behind is replaced.
+    /// Binds the vault's sockets; what a dead `up` left behind is replaced.
     pub fn bind(installation: &Installation) -> anyhow::Result<Self> {
         let layout = &installation.layout;
         Ok(Self {
             sign: bind(&layout.sign_socket(), 0o666)?,
             gateway: bind(&layout.gateway_socket(), 0o600)?,
             admin: bind(&layout.admin_socket(), 0o600)?,
+            lease: bind(&layout.lease_socket(), 0o600)?,
         })
     }
 
-    fn descriptors(&self) -> [i32; 3] {
-        [self.sign.as_raw_fd(), self.gateway.as_raw_fd(), self.admin.as_raw_fd()]
+    fn descriptors(&self) -> [i32; 4] {
+        [&self.sign, &self.gateway, &self.admin, &self.lease].map(|listener| listener.as_raw_fd())
     }
 }
 

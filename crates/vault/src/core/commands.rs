@@ -36,7 +36,14 @@ impl Core {
                 self.write_down_heard(salt, out);
                 self.set_size_factor(factor, account, why)
             }
-            AdminCommand::Load { store, change } => self.load(&store, change),
+            AdminCommand::Load { store, change } => {
+                let loaded = self.load(&store, change);
+                if let Ok(event) = &loaded {
+                    self.record_event(from, uid, event, salt, out);
+                    return self.revoke_leases(salt, out);
+                }
+                loaded
+            }
             AdminCommand::Note { change } => check_change(&change).map(|()| Event::change(change)),
         };
         match event {
@@ -130,7 +137,7 @@ impl Core {
                 .accounts()
                 .map(|(name, _)| (name.clone(), self.size_factor(name)))
                 .collect(),
-            lease: "not required: no watchdog yet".into(),
+            leases: self.lease_status(),
             keys: self.signer.keys().map(|key| self.key_status(key)).collect(),
             approved: self.counts.approved,
             denied: self.counts.denied,
@@ -176,6 +183,7 @@ fn check_change(change: &Change) -> Result<(), String> {
             | "resume"
             | "heard"
             | Event::SIZE_FACTOR
+            | Event::LEASE
             | super::STATE_OPERATION
             | transparency::Epoch::OPERATION
     ) {

@@ -72,6 +72,7 @@ impl Core {
         };
         // Nobody waits for these records: the tickets are dropped, the frames are sent when the link joins.
         drop(self.recorder.record(&heading, epoch.encode(), Verdict::Event, None, salt));
+        self.forget_leases();
         if gap.is_possible() {
             drop(self.say_of_the_log(&possible_gap(), salt));
         }

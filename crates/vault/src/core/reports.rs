@@ -79,7 +79,7 @@ impl Core {
         }
     }
 
-    pub(super) fn take_marks(&mut self, marks: &[protocol::sign::Mark]) {
+    pub(super) fn put_marks(&mut self, marks: &[protocol::sign::Mark]) {
         for mark in marks {
             // Only instruments the policy names: the table cannot grow beyond it.
             if !names(&self.policy, &mark.instrument) {

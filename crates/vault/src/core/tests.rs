@@ -5,6 +5,7 @@ mod decisions;
 #[path = "../../../journal/tests/it/disk.rs"]
 mod disk;
 mod durability;
+mod leases;
 mod operators;
 mod replay;
 
@@ -28,6 +29,7 @@ const UID: u32 = 1000;
 
 const POLICY: &str = r#"
 version = 1
+watchdogs = []
 [bots.demo]
 accounts = ["main"]
 uids = ["1000"]
@@ -68,6 +70,12 @@ repeat_window_ms = 1
 notional_per_utc_day = "1000000"
 notional_rolling_24h = "1000000"
 require_thesis = false
+require_lease = false
+max_daily_loss_bps = 500
+max_weekly_loss_bps = 800
+max_monthly_loss_bps = 1500
+max_drawdown_bps = 1800
+weekly_loss_size_factor = "0.5"
 allow_library_extras = ["broker-id"]
 allow_settings = []
 [accounts.main.symbols."linear:BTCUSDT"]
@@ -104,6 +112,12 @@ repeat_window_ms = 1
 notional_per_utc_day = "5000"
 notional_rolling_24h = "8000"
 require_thesis = false
+require_lease = false
+max_daily_loss_bps = 500
+max_weekly_loss_bps = 800
+max_monthly_loss_bps = 1500
+max_drawdown_bps = 1800
+weekly_loss_size_factor = "0.5"
 allow_library_extras = ["broker-id"]
 allow_settings = []
 [accounts.spot.symbols."spot:BTCUSDT"]

@@ -16,12 +16,14 @@ const MAX_BOTS: usize = 256;
 const MAX_BOTS_OF_A_USER: usize = 224;
 const MAX_GATEWAYS: usize = 16;
 const MAX_OPERATORS: usize = 16;
+const MAX_WATCHDOGS: usize = 8;
 
 const fn most(door: Door) -> usize {
     match door {
         Door::Sign => MAX_BOTS,
         Door::Gateway => MAX_GATEWAYS,
         Door::Admin => MAX_OPERATORS,
+        Door::Watchdog => MAX_WATCHDOGS,
     }
 }
 

@@ -26,9 +26,15 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     findings
 }
 
-fn sockets(patient: &Patient) -> [PathBuf; 4] {
+fn sockets(patient: &Patient) -> [PathBuf; 5] {
     let layout = &patient.layout;
-    [layout.sign_socket(), layout.gateway_socket(), layout.admin_socket(), layout.journal_socket()]
+    [
+        layout.sign_socket(),
+        layout.gateway_socket(),
+        layout.admin_socket(),
+        layout.lease_socket(),
+        layout.journal_socket(),
+    ]
 }
 
 /// A Unix socket's path has at most 107 bytes; deeper folders move the sockets elsewhere.

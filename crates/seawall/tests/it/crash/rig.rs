@@ -47,7 +47,7 @@ pub(crate) struct Rig {
     root: String,
     store: String,
     durability: Durability,
-    listeners: [UnixListener; 3],
+    listeners: [UnixListener; 4],
     running: [Option<Running>; 2],
     stream: Option<BufReader<UnixStream>>,
     pub(crate) told: Vec<Word>,
@@ -121,7 +121,7 @@ fn policy_text() -> String {
         .replace("{venue}", "bybit")
         .replace("allow_settings = [\"marginType\"]", "allow_settings = []");
     format!(
-        "version = 1\n\n[bots.mine]\naccounts = [\"main\"]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n{account}"
+        "version = 1\nwatchdogs = []\n\n[bots.mine]\naccounts = [\"main\"]\nuids = [\"{uid}\"]\nnew_orders_per_second = 32000\nmessages_per_second = 32000\nnotional_per_utc_day = \"1000000000000\"\nnotional_rolling_24h = \"1000000000000\"\n\n{account}"
     )
 }
 
@@ -132,7 +132,7 @@ impl Rig {
 
     pub(crate) fn in_folder(folder: TempDir, durability: Durability) -> Self {
         let (root, store) = store().clone();
-        let listeners = ["sign", "gateway", "admin"].map(|name| {
+        let listeners = ["sign", "gateway", "admin", "lease"].map(|name| {
             let path = folder.path().join(name);
             let listener = UnixListener::bind(&path).expect("a socket");
             // The vault inherits it by its number.

@@ -23,6 +23,7 @@ enum Event {
     Mark { price: u32 },
     Clock { ms: i64 },
     Policy { tight: bool },
+    Lease { other: bool, reducing: bool, factor: SizeFactor, life_ms: u64, price: u32 },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -42,6 +43,11 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (59_000..61_000_u32).prop_map(|price| Event::Mark { price }),
         3 => (-2_000..40_000_i64).prop_map(|ms| Event::Clock { ms }),
         1 => any::<bool>().prop_map(|tight| Event::Policy { tight }),
+        4 => (any::<bool>(), any::<bool>(), 5_000..=10_000_u16, 0..7_000_u64, 59_000..61_000_u32).prop_map(
+            |(other, reducing, steps, life_ms, price)| {
+                Event::Lease { other, reducing, factor: size(steps), life_ms, price }
+            }
+        ),
     ]
 }
 
@@ -50,11 +56,20 @@ fn size(steps: u16) -> SizeFactor {
     trading::Decimal::new(steps.into(), 4).expect("scale").try_into().expect("within 0 and 1")
 }
 
-/// Limits that a session of random requests reaches.
-const LIMITS: &[(&str, &str)] = &[
-    ("\"1000000\"", "\"9000\""),
-    ("max_open_orders = 5000", "max_open_orders = 5"),
-    ("new_orders_per_second = 5000", "new_orders_per_second = 3"),
+/// Limits that a session of random requests reaches, and two watchdogs.
+fn limits() -> Vec<(&'static str, String)> {
+    vec![
+        ("\"1000000\"", "\"9000\"".to_owned()),
+        ("max_open_orders = 5000", "max_open_orders = 5".to_owned()),
+        ("new_orders_per_second = 5000", "new_orders_per_second = 3".to_owned()),
+        ("watchdogs = []", leases::watchdogs()),
+    ]
+}
+
+/// Beside these, what only the tighter of two policies says.
+const TIGHTER: [(&str, &str); 2] = [
+    ("max_quantity = \"0.05\"", "max_quantity = \"0.02\""),
+    ("require_lease = false", "require_lease = true"),
 ];
 
 fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
@@ -122,6 +137,16 @@ fn feed(bench: &mut Bench, event: &Event, stores: &[SealedStore; 2]) {
                 "change": { "kind": "policy", "text": "changed" },
             });
             bench.command(2, &command.to_string());
+        }
+        Event::Lease { other, reducing, factor, life_ms, price } => {
+            let mut lease = leases::lease(bench);
+            lease.trading = if *reducing { TradingState::Reducing } else { TradingState::Active };
+            lease.size_factor = *factor;
+            lease.expires_at = Timestamp::from_ms(bench.now + life_ms);
+            let price = trading::Decimal::from_integer((*price).into());
+            let instrument = "bybit:linear:BTCUSDT".parse().expect("an instrument");
+            lease.marks = vec![protocol::sign::Mark { instrument, price, at: lease.sampled_at }];
+            leases::put(bench, &leases::signed(&lease, leases::SEEDS[usize::from(*other)]));
         }
     }
     bench.sync();
@@ -216,6 +241,10 @@ fn judge_again(log: &[(Vec<u8>, Vec<u8>)], policies: &BTreeMap<[u8; 32], Policy>
                 }
                 assert_eq!(state.digest(), body.state_digest, "record {index}");
             }
+            Past::Lent { account, lent } => state_of(&mut states, everywhere, &account).set_lent(lent),
+            Past::Epoch => {
+                states.values_mut().filter(|own| own.lent().is_some()).for_each(|own| own.set_lent(None));
+            }
             Past::Nothing => {}
         }
     }
@@ -229,10 +258,12 @@ proptest! {
         events in prop::collection::vec(event(), 1..120),
         split in any::<prop::sample::Index>(),
     ) {
-        let mut bench = Bench::with(Durability::Disk, LIMITS);
+        let limits = limits();
+        let limits: Vec<(&str, &str)> = limits.iter().map(|(from, to)| (*from, to.as_str())).collect();
+        let mut bench = Bench::with(Durability::Disk, &limits);
         bench.core.set_block(BLOCK);
         let loose = bench.store.clone();
-        let tight = sealed(&bench.root, &changed(&[LIMITS, &[("max_quantity = \"0.05\"", "max_quantity = \"0.02\"")]].concat()));
+        let tight = sealed(&bench.root, &changed(&[&limits[..], &TIGHTER].concat()));
         let stores = [loose, tight];
         for event in &events {
             feed(&mut bench, event, &stores);
