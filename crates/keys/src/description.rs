@@ -1,9 +1,11 @@
 //! What may be said of a key: everything but the key.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 use trading::{AccountName, Timestamp, Venue};
 
 /// What a key is for. Each role has its own vault and its own store.
@@ -21,6 +23,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Trade, Self::Watch, Self::Admin, Self::Skim];
+
     /// The name used in files and arguments.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +37,19 @@ impl Role {
         }
     }
 }
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
+/// A word that is no [`Role`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("is not a role; there are: trade, watch, admin, skim")]
+pub struct UnknownRole;
 
 impl fmt::Display for Role {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

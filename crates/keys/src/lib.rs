@@ -14,7 +14,7 @@ mod store;
 #[cfg(test)]
 mod vectors;
 
-pub use description::{KeyDescription, KeyStage, Role};
+pub use description::{KeyDescription, KeyStage, Role, UnknownRole};
 pub use own_keys::{LeaseKey, RecordKey, is_signed_by};
 pub use seal::{RootSecret, SealError};
 pub use secret::SecretText;

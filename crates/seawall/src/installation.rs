@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use gateway::{Directory, StandIn};
-use keys::{RootSecret, SealedStore};
+use keys::{Role, RootSecret, SealedStore};
 use policy::Policy;
 use protocol::admin::{AdminCommand, AdminReply, Change};
 use protocol::client::LineClient;
@@ -93,6 +93,44 @@ impl Installation {
         Ok((store, policy))
     }
 
+    /// The sealed store of `role`, under the policy in force; an empty one where there is none yet.
+    pub fn store_of(&self, role: Role) -> anyhow::Result<(SealedStore, Policy)> {
+        let (trade, policy) = self.store()?;
+        if role == Role::Trade {
+            return Ok((trade, policy));
+        }
+        let path = self.layout.store(role);
+        if !path.exists() {
+            return Ok((SealedStore::new(trade.policy(), &policy.hash()), policy));
+        }
+        let store =
+            SealedStore::from_json(&read_text(&path)?).with_context(|| format!("{}", path.display()))?;
+        // Resealing stopped before this store's turn.
+        if store.policy() != trade.policy() {
+            let old = parse_policy(store.policy()).with_context(|| format!("{}", path.display()))?;
+            let resealed = store.reseal(&self.root_secret()?, &old.hash(), trade.policy(), &policy.hash())?;
+            write_private(&path, resealed.to_json().as_bytes())?;
+            return Ok((resealed, policy));
+        }
+        Ok((store, policy))
+    }
+
+    /// Writes the store of `role` and has the change recorded. The trade vault takes its own at once;
+    /// `up` starts the other vaults again with theirs.
+    pub fn put_store(
+        &self,
+        role: Role,
+        store: &SealedStore,
+        policy: &Policy,
+        change: &Change,
+    ) -> anyhow::Result<()> {
+        if role == Role::Trade {
+            return self.put_in_force(store, policy, change);
+        }
+        write_private(&self.layout.store(role), store.to_json().as_bytes())?;
+        self.note(change)
+    }
+
     /// Whether keys and policy were set up.
     pub fn is_set_up(&self) -> bool {
         self.layout.trade_store().exists()
@@ -127,6 +165,10 @@ impl Installation {
         let resealed = store.reseal(&root, &old.hash(), text, &new.hash())?;
         self.put_in_force(&resealed, &new, change)?;
         write_private(&self.layout.policy(), text.as_bytes())?;
+        for role in Role::ALL {
+            // Looking at a store brings it under the policy in force.
+            self.store_of(role)?;
+        }
         Ok(new)
     }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use keys::Role;
 use sha2::{Digest as _, Sha256};
 
 /// Longest path a Unix socket may have on Linux, in bytes (`sun_path` less its zero).
@@ -61,7 +62,11 @@ impl Layout {
         self.keys_dir().join("root.key")
     }
     pub fn trade_store(&self) -> PathBuf {
-        self.keys_dir().join("trade.sealed")
+        self.store(Role::Trade)
+    }
+    /// The sealed store of one role's vault.
+    pub fn store(&self, role: Role) -> PathBuf {
+        self.keys_dir().join(format!("{role}.sealed"))
     }
     pub fn stand_ins(&self) -> PathBuf {
         self.data.join("stand-ins.json")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keys::{KeyDescription, KeyStage, RootSecret, SealedStore, Signature, VenueKey};
+use keys::{KeyDescription, KeyStage, Role, RootSecret, SealedStore, Signature, VenueKey};
 use policy::{Approved, Policy};
 use protocol::sign::{ErrorCode, ErrorText, ReadyRequest};
 use sha2::{Digest as _, Sha256};
@@ -30,9 +30,9 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Opens the sealed store with the policy it holds.
+    /// Opens the sealed store with the policy it holds. Every key in it must be one to trade with.
     pub(crate) fn open(root: RootSecret, store: &str, bases: BaseUrls) -> Result<(Self, Policy), String> {
-        let (keys, policy) = open_store(&root, store)?;
+        let (keys, policy) = open_store(&root, store, Role::Trade)?;
         Ok((Self { root, keys, bases }, policy))
     }
 
@@ -43,7 +43,7 @@ impl Signer {
 
     /// Replaces the keys by those of another store, or leaves them as they are.
     pub(crate) fn reload(&mut self, store: &str) -> Result<Policy, String> {
-        let (keys, policy) = open_store(&self.root, store)?;
+        let (keys, policy) = open_store(&self.root, store, Role::Trade)?;
         self.keys = keys;
         Ok(policy)
     }
@@ -141,12 +141,21 @@ impl Signer {
     }
 }
 
-fn open_store(root: &RootSecret, text: &str) -> Result<(Vec<VenueKey>, Policy), String> {
+/// The keys of a store and the policy they are sealed with; a key of another role than `role` makes the
+/// whole store one of another vault.
+pub(crate) fn open_store(
+    root: &RootSecret,
+    text: &str,
+    role: Role,
+) -> Result<(Vec<VenueKey>, Policy), String> {
     let store = SealedStore::from_json(text).map_err(|error| error.to_string())?;
     let policy = Policy::parse(store.policy()).map_err(|mistakes| {
         let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         format!("the policy has mistakes: {}", lines.join("; "))
     })?;
+    if let Some(other) = store.descriptions().find(|key| key.role != role) {
+        return Err(format!("key {} is for {}, and this is the {role} vault", other.key_id, other.role));
+    }
     let keys = store.open(root, &policy.hash()).map_err(|error| error.to_string())?;
     Ok((keys, policy))
 }

@@ -81,9 +81,11 @@ pub struct RotateOptions {
 }
 
 fn role(text: &str) -> Result<Role, String> {
-    match text {
-        "trade" => Ok(Role::Trade),
-        _ => Err("is not a role of this version; there is: trade".into()),
+    match text.parse() {
+        Ok(role @ (Role::Trade | Role::Watch)) => Ok(role),
+        Ok(Role::Admin | Role::Skim) | Err(_) => {
+            Err("is not a role of this version; there are: trade, watch".into())
+        }
     }
 }
 
@@ -108,11 +110,11 @@ fn add(installation: &Installation, options: &KeyOptions) -> anyhow::Result<()> 
     let (api_key, secret) = ask_for_key()?;
     check_permissions(installation, options, &api_key, &secret)?;
     let _changing = installation.changing()?;
-    let (mut store, policy) = installation.store()?;
+    let (mut store, policy) = installation.store_of(options.role)?;
     let root = installation.root_secret()?;
     let key = store.add(&root, &policy.hash(), &options.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("added {}", described(&key)) };
-    installation.put_in_force(&store, &policy, &change)?;
+    installation.put_store(options.role, &store, &policy, &change)?;
     say(format!("sealed {}", described(&key)));
     Ok(())
 }
@@ -122,11 +124,11 @@ fn rotate(installation: &Installation, options: &RotateOptions) -> anyhow::Resul
     let (api_key, secret) = ask_for_key()?;
     check_permissions(installation, &options.key, &api_key, &secret)?;
     let changing = installation.changing()?;
-    let (mut store, policy) = installation.store()?;
+    let (mut store, policy) = installation.store_of(options.key.role)?;
     let root = installation.root_secret()?;
     let new = store.rotate(&root, &policy.hash(), &options.key.new_key(&api_key, &secret))?;
     let change = Change { kind: "key".into(), text: format!("switched to {}", described(&new)) };
-    installation.put_in_force(&store, &policy, &change)?;
+    installation.put_store(options.key.role, &store, &policy, &change)?;
     drop(changing);
     say(format!("switched to {}", described(&new)));
     if !options.drop_now {
@@ -162,33 +164,47 @@ fn drop_retiring(
     installation: &Installation,
     goes: impl Fn(&KeyDescription, Option<Timestamp>) -> bool,
 ) -> anyhow::Result<()> {
-    let (mut store, policy) = installation.store()?;
-    let old: Vec<KeyDescription> =
-        store.retiring().filter(|(key, since)| goes(key, *since)).map(|(key, _)| key.clone()).collect();
-    for key in &old {
-        store.remove(&key.key_id)?;
-        let change = Change { kind: "key".into(), text: format!("dropped {}", described(key)) };
-        installation.put_in_force(&store, &policy, &change)?;
-        // Not to standard output: `up --json` prints one object there and nothing else.
-        eprintln!("dropped {}; delete it at the venue too", described(key));
+    for role in Role::ALL {
+        let (mut store, policy) = installation.store_of(role)?;
+        let old: Vec<KeyDescription> =
+            store.retiring().filter(|(key, since)| goes(key, *since)).map(|(key, _)| key.clone()).collect();
+        for key in &old {
+            store.remove(&key.key_id)?;
+            let change = Change { kind: "key".into(), text: format!("dropped {}", described(key)) };
+            installation.put_store(role, &store, &policy, &change)?;
+            // Not to standard output: `up --json` prints one object there and nothing else.
+            eprintln!("dropped {}; delete it at the venue too", described(key));
+        }
     }
     Ok(())
 }
 
 fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
     let _changing = installation.changing()?;
-    let (mut store, policy) = installation.store()?;
+    let role = role_of(installation, key_id)?;
+    let (mut store, policy) = installation.store_of(role)?;
     let key = store.remove(key_id)?;
     let change = Change { kind: "key".into(), text: format!("removed {}", described(&key)) };
-    installation.put_in_force(&store, &policy, &change)?;
+    installation.put_store(role, &store, &policy, &change)?;
     say(format!("removed {}; delete it at the venue too", described(&key)));
     Ok(())
 }
 
+/// Whose store holds the key; the trade vault's where none does.
+fn role_of(installation: &Installation, key_id: &str) -> anyhow::Result<Role> {
+    for role in Role::ALL {
+        if installation.store_of(role)?.0.descriptions().any(|key| key.key_id == key_id) {
+            return Ok(role);
+        }
+    }
+    Ok(Role::Trade)
+}
+
 fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
-    let (store, _) = installation.store()?;
+    let stores = Role::ALL.map(|role| installation.store_of(role));
+    let stores = stores.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let keys: Vec<&KeyDescription> = stores.iter().flat_map(|(store, _)| store.descriptions()).collect();
     if json {
-        let keys: Vec<&KeyDescription> = store.descriptions().collect();
         say(serde_json::json!({ "keys": keys }));
         return Ok(());
     }
@@ -196,7 +212,7 @@ fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
         "{:<18} {:<10} {:<16} {:<6} {:<18} {:<10} added",
         "key id", "venue", "account", "role", "algorithm", "stage"
     ));
-    for key in store.descriptions() {
+    for key in keys {
         let stage = match key.stage {
             KeyStage::Active => "active",
             KeyStage::Retiring => "retiring",
@@ -283,24 +299,35 @@ fn check_permissions(
     })?;
     let permissions = venue::read_permissions(options.venue, &body)
         .map_err(|error| anyhow::anyhow!("the venue's answer: {error}; the key was not taken"))?;
-    judge_permissions(&permissions)
+    judge_permissions(options.role, &permissions)
 }
 
-fn judge_permissions(permissions: &KeyPermissions) -> anyhow::Result<()> {
+/// Refuses a key that may do what its role must not, whatever the vault would let it do.
+fn judge_permissions(role: Role, permissions: &KeyPermissions) -> anyhow::Result<()> {
     let mut too_much = Vec::new();
     if permissions.can_withdraw {
         too_much.push("withdraw".to_owned());
     }
-    if permissions.can_transfer {
+    if permissions.can_transfer && matches!(role, Role::Trade | Role::Watch) {
         too_much.push("transfer".to_owned());
+    }
+    if permissions.can_trade && matches!(role, Role::Watch | Role::Skim) {
+        too_much.push("trade".to_owned());
     }
     too_much.extend(permissions.unknown.iter().map(|name| format!("{name} (unknown to this version)")));
     anyhow::ensure!(
         too_much.is_empty(),
-        "refused: this key may {}. A trade key needs only trading; make one at the venue without it",
-        too_much.join(", ")
+        "refused: this key may {}. A {role} key needs only {}; make one at the venue without it",
+        too_much.join(", "),
+        match role {
+            Role::Trade => "trading",
+            Role::Watch => "reading",
+            Role::Admin => "what revokes keys and cancels orders",
+            Role::Skim => "transfers between accounts",
+        }
     );
-    anyhow::ensure!(permissions.can_trade, "refused: this key may not trade");
+    anyhow::ensure!(permissions.can_trade || role != Role::Trade, "refused: this key may not trade");
+    anyhow::ensure!(permissions.can_transfer || role != Role::Skim, "refused: this key may not transfer");
     if !permissions.ip_bound {
         say("note: this key is not bound to an IP address at the venue; bind it to this host");
     }
@@ -312,11 +339,15 @@ mod tests {
     use super::*;
 
     fn judged(change: impl FnOnce(&mut KeyPermissions)) -> Result<(), String> {
+        judged_as(Role::Trade, change)
+    }
+
+    fn judged_as(role: Role, change: impl FnOnce(&mut KeyPermissions)) -> Result<(), String> {
         // What Bybit says of a key that may trade and is bound to an address.
         let body = r#"{"retCode":0,"result":{"readOnly":0,"ips":["192.0.2.1"],"permissions":{"ContractTrade":["Order","Position"],"Spot":["SpotTrade"],"Wallet":[]}}}"#;
         let mut permissions = venue::read_permissions(Venue::Bybit, body).expect("a reply of the venue");
         change(&mut permissions);
-        judge_permissions(&permissions).map_err(|error| error.to_string())
+        judge_permissions(role, &permissions).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -331,6 +362,27 @@ mod tests {
     #[test]
     fn a_key_that_may_only_trade_is_taken() {
         assert_eq!(judged(|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn each_role_has_its_own_too_much() {
+        let read_only = |key: &mut KeyPermissions| key.can_trade = false;
+        assert_eq!(judged_as(Role::Watch, read_only), Ok(()));
+        assert!(judged_as(Role::Watch, |_| ()).is_err_and(|why| why.contains("may trade")));
+        let both = |key: &mut KeyPermissions| (key.can_trade, key.can_transfer) = (false, true);
+        assert!(judged_as(Role::Watch, both).is_err_and(|why| why.contains("transfer")));
+        assert_eq!(judged_as(Role::Skim, both), Ok(()));
+        assert!(judged_as(Role::Skim, read_only).is_err_and(|why| why.contains("not transfer")));
+        assert_eq!(
+            judged_as(Role::Admin, |key| key.can_transfer = true),
+            Ok(()),
+            "Bybit asks it of a key that revokes"
+        );
+        for role in Role::ALL {
+            assert!(
+                judged_as(role, |key| key.can_withdraw = true).is_err_and(|why| why.contains("withdraw"))
+            );
+        }
     }
 
     #[test]

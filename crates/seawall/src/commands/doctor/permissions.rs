@@ -34,6 +34,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
         layout.root_secret(),
         layout.log_key(),
         layout.trade_store(),
+        layout.store(keys::Role::Watch),
         layout.stand_ins(),
         layout.paper_accounts(),
     ];

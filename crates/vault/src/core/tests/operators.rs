@@ -43,6 +43,36 @@ fn one_account_can_be_halted_alone() {
 }
 
 #[test]
+fn a_store_of_another_vault_is_not_opened() {
+    let mut bench = Bench::new();
+    let policy = Policy::parse(bench.store.policy()).expect("a policy");
+    for role in [Role::Watch, Role::Admin, Role::Skim] {
+        let mut other = SealedStore::new(bench.store.policy(), &policy.hash());
+        let secret = SecretText::new("secret of another vault".to_owned());
+        let account = name("main");
+        let new = NewKey {
+            venue: Venue::Bybit,
+            account: &account,
+            role,
+            api_key: "key",
+            secret: &secret,
+            added_at: Timestamp::from_ms(NOW),
+        };
+        other.add(&bench.root, &policy.hash(), &new).expect("a new key");
+        let reply = bench.order(&load(&other));
+        assert_eq!(reply["status"], "error");
+        let said = reply["error"]["message"].as_str().expect("text");
+        assert!(said.contains(&format!("is for {role}, and this is the trade vault")), "{said}");
+        // Whoever writes another role into the file voids the seal.
+        let relabelled =
+            load(&other).replace(&format!("\\\"role\\\": \\\"{role}"), "\\\"role\\\": \\\"trade");
+        assert_ne!(relabelled, load(&other));
+        assert_eq!(bench.order(&relabelled)["status"], "error");
+    }
+    assert_eq!(bench.ask(&small())["status"], "approved", "the keys from before are still there");
+}
+
+#[test]
 fn a_policy_replaces_the_old_one_whole_or_not_at_all() {
     let mut bench = Bench::new();
     let before = bench.core.policy.hash();
