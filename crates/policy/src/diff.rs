@@ -1,5 +1,6 @@
 //! Compares two policies field by field: which change tightens, which loosens.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -99,15 +100,23 @@ pub(crate) fn dotted(path: &[String]) -> String {
     parts.join(".")
 }
 
+/// Less is tighter.
+const fn ordered(change: Ordering) -> Verdict {
+    match change {
+        Ordering::Less => Verdict::Tighter,
+        Ordering::Equal => Verdict::Equal,
+        Ordering::Greater => Verdict::Looser,
+    }
+}
+
 fn compare(direction: Direction, old: &Value, new: &Value) -> Verdict {
     if old == new {
         return Verdict::Equal;
     }
-    let tighter = |is_tighter: bool| if is_tighter { Verdict::Tighter } else { Verdict::Looser };
     match (direction, old, new) {
-        (Direction::Lower, Value::Count(old), Value::Count(new)) => tighter(new < old),
-        (Direction::Lower, Value::Amount(old), Value::Amount(new)) => tighter(new < old),
-        (Direction::Higher, Value::Count(old), Value::Count(new)) => tighter(new > old),
+        (Direction::Lower, Value::Count(old), Value::Count(new)) => ordered(new.cmp(old)),
+        (Direction::Lower, Value::Amount(old), Value::Amount(new)) => ordered(new.cmp(old)),
+        (Direction::Higher, Value::Count(old), Value::Count(new)) => ordered(old.cmp(new)),
         (Direction::Subset, Value::Hours(old), Value::Hours(new)) => {
             if new.is_subset(old) {
                 Verdict::Tighter
@@ -117,7 +126,7 @@ fn compare(direction: Direction, old: &Value, new: &Value) -> Verdict {
                 Verdict::Changed
             }
         }
-        (Direction::True, Value::Flag(_), Value::Flag(new)) => tighter(*new),
+        (Direction::True, Value::Flag(old), Value::Flag(new)) => ordered(old.cmp(new)),
         (Direction::Subset, Value::Words(old), Value::Words(new)) => {
             if new.is_subset(old) {
                 Verdict::Tighter

@@ -5,6 +5,7 @@ mod amendments;
 mod batches;
 mod boundaries;
 mod document;
+mod explain;
 mod exposure;
 mod fail_open;
 mod file;
