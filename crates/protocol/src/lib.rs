@@ -6,6 +6,7 @@
 //! - [`envelope`]: who a line is about, also where the rest of it cannot be read.
 //! - [`journal`]: length-prefixed binary frames between the vault (or a reader) and the journal.
 //! - [`lease`]: the same framing between a watchdog and the vault.
+//! - [`tables`]: the events of the journal's tables, and how a log record vouches for their rows.
 //! - [`peer`]: who is at the other end of a Unix socket.
 //!
 //! Every line and frame has a stated limit; a longer one ends the connection.
@@ -20,3 +21,4 @@ pub mod neutral;
 pub mod object;
 pub mod peer;
 pub mod sign;
+pub mod tables;
