@@ -9,6 +9,8 @@
 //! - `checkpoint` and `tile/`: what outsiders read, in C2SP's formats. Made from the segments.
 //! - `index.sqlite`: for listings. Made from the segments.
 //! - `LOCK`: held by the one writer.
+//!
+//! The journal's [`tables`] lie beside that folder, in a file of their own.
 
 mod appender;
 #[cfg(test)]
@@ -27,6 +29,7 @@ mod segment;
 mod server;
 mod state;
 pub mod storage;
+pub mod tables;
 mod torn;
 
 // The tests' disk and vault speak of this crate by its name, inside and outside of it.

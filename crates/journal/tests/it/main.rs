@@ -5,3 +5,4 @@ mod disk;
 mod log;
 mod server;
 mod support;
+mod tables;
