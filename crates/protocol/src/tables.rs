@@ -71,7 +71,10 @@ impl FromStr for Table {
 
     fn from_str(text: &str) -> Result<Self, TextError> {
         let found = Self::ALL.into_iter().find(|table| table.as_str() == text);
-        found.ok_or(TextError::new("table", "is none of the journal's"))
+        found.ok_or(TextError::new(
+            "table",
+            "is none of swing_trades, capital_movements, halt_events, config_changes, incidents, equity_samples",
+        ))
     }
 }
 

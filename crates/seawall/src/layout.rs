@@ -85,6 +85,10 @@ impl Layout {
     pub fn log(&self) -> PathBuf {
         self.data.join("log")
     }
+    /// The journal's tables; outside the log's folder, which is made to be copied and made again.
+    pub fn journal_tables(&self) -> PathBuf {
+        self.data.join("journal.sqlite")
+    }
     pub fn process_logs(&self) -> PathBuf {
         self.data.join("process-logs")
     }

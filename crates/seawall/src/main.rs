@@ -10,6 +10,7 @@ mod installation;
 mod layout;
 mod notices;
 mod process;
+mod svg;
 mod typed;
 mod unrecorded;
 mod up;
@@ -54,6 +55,9 @@ enum Command {
     /// Show, follow, verify and prove records.
     #[command(subcommand)]
     Log(commands::log::Command),
+    /// Show, export, draw and verify the journal: trades, capital, halts, changes, incidents, equity.
+    #[command(subcommand)]
+    Journal(commands::journal::Command),
     /// Facts about venues.
     #[command(subcommand)]
     Venue(commands::venue::Command),
@@ -104,6 +108,7 @@ fn run(arguments: Arguments, notices: &Notices) -> anyhow::Result<ExitCode> {
         Command::Bot(command) => commands::bot::run(layout, command),
         Command::Policy(command) => commands::policy::run(layout, command),
         Command::Log(command) => commands::log::run(&layout, command),
+        Command::Journal(command) => commands::journal::run(&layout, &command),
         Command::Venue(command) => commands::venue::run(&command),
         Command::Status(options) => commands::status::run(layout, &options),
         Command::Halt(options) => commands::state::halt(layout, options),

@@ -24,6 +24,25 @@ pub struct Anchor {
     pub row: RowHash,
 }
 
+impl Anchor {
+    /// What the record of that sequence vouches for. One of that kind that names no row, as an
+    /// operator's note might, vouches for none.
+    ///
+    /// # Errors
+    ///
+    /// In words, if the detail is not the record's.
+    pub fn of(log_sequence: u64, body: &Body, detail: &[u8]) -> Result<Option<Self>, String> {
+        if body.operation != JournalTable::KIND || body.outcome != Outcome::Event {
+            return Ok(None);
+        }
+        if sha256(detail) != body.detail_digest {
+            return Err("the detail is not the record's".to_owned());
+        }
+        let said: Option<JournalTable> = serde_json::from_slice(detail).ok();
+        Ok(said.map(|said| Self { log_sequence, row: said.row }))
+    }
+}
+
 /// What is wrong with the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -338,7 +357,7 @@ fn damage(error: rusqlite::Error) -> Result<Fault, TablesError> {
 ///
 /// # Errors
 ///
-/// If the log cannot be read, or a record of this kind does not say what such records say.
+/// If the log cannot be read, or a detail is not its record's.
 pub fn anchors(folder: &Folder) -> Result<Vec<Anchor>, JournalError> {
     let mut found = Vec::new();
     for record in folder.records_from(0)? {
@@ -348,15 +367,8 @@ pub fn anchors(folder: &Folder) -> Result<Vec<Anchor>, JournalError> {
             what: format!("record {}: {what}", located.sequence),
         };
         let body = Body::decode(&located.record.body).map_err(|error| damaged(error.to_string()))?;
-        if body.operation != JournalTable::KIND || body.outcome != Outcome::Event {
-            continue;
-        }
-        if sha256(&located.record.detail) != body.detail_digest {
-            return Err(damaged("the detail is not the record's".to_owned()));
-        }
-        let said: JournalTable =
-            serde_json::from_slice(&located.record.detail).map_err(|error| damaged(error.to_string()))?;
-        found.push(Anchor { log_sequence: located.sequence, row: said.row });
+        let anchor = Anchor::of(located.sequence, &body, &located.record.detail).map_err(damaged)?;
+        found.extend(anchor);
     }
     Ok(found)
 }

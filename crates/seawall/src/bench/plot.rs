@@ -3,11 +3,10 @@
 
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "places on a picture, no money")]
 
-use std::fmt::Write as _;
-
 use crate::bench::report::{Curve, Role};
 use crate::bench::rows::micros;
 use crate::bench::samples::Distribution;
+use crate::svg::{escaped, put};
 
 const COLUMNS: usize = 3;
 /// Width and height of a panel with its axes, in pixels.
@@ -202,14 +201,6 @@ const fn class(role: Role) -> &'static str {
         Role::Durable => "durable",
         Role::Other => "other",
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
-fn put(text: &mut String, element: &str) {
-    writeln!(text, "{element}").expect("writing to a string cannot fail");
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ pub fn verify_folder(log: &Path) -> anyhow::Result<FolderVerdict> {
     })
 }
 
-fn options(expected_key: Option<LogKey>, earlier: Option<String>) -> VerifyOptions {
+pub fn options(expected_key: Option<LogKey>, earlier: Option<String>) -> VerifyOptions {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     VerifyOptions { expected_key, earlier, threads }
 }

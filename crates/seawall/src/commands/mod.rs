@@ -3,6 +3,7 @@
 pub mod bot;
 pub mod doctor;
 pub mod init;
+pub mod journal;
 pub mod key;
 pub mod log;
 pub mod policy;

@@ -280,15 +280,17 @@ fn records_of_a_real_log_vouch_for_the_rows() {
     let place = Place::filled();
     let dir = tempdir().expect("dir");
     let (mut log, mut vault) = filled(dir.path(), 20, 0);
-    let mut vouch = |row| {
+    let mut record = |detail: Vec<u8>| {
         let sequence = vault.next;
-        let detail = serde_json::to_vec(&JournalTable::new(row)).expect("JSON");
         let body = vault.body(JournalTable::KIND, &detail);
         log.append_body(sequence, &body, &detail).expect("append");
         vault.sign(&mut log, 1).expect("leaf");
         log.sync().expect("sync");
         log.checkpoint().expect("checkpoint");
     };
+    // A note of that kind that names no row vouches for none.
+    record(br#"{"kind":"journal_table","text":"all is well"}"#.to_vec());
+    let mut vouch = |row| record(serde_json::to_vec(&JournalTable::new(row)).expect("JSON"));
     let folder = Folder::open_read_only(dir.path()).expect("a log");
     assert_eq!(anchors(&folder).expect("readable"), []);
     let mut tables = place.open();
@@ -298,17 +300,17 @@ fn records_of_a_real_log_vouch_for_the_rows() {
     let found = anchors(&folder).expect("readable");
     let report = verify(&place.path(), found.clone()).expect("readable");
     assert_eq!((report.rows, report.anchored, report.unanchored()), (15, 14, 1), "{report:?}");
-    assert_eq!((report.vouched_by, report.faults.len()), (Some(20), 0));
+    assert_eq!((report.vouched_by, report.faults.len()), (Some(21), 0));
 
     tables.keep_anchor(&found[0]).expect("its row is there");
     let trades = rows(&place.path(), Table::SwingTrades);
-    assert_eq!(value(&trades[0], "anchored_by"), &journal::tables::Cell::Integer(20));
+    assert_eq!(value(&trades[0], "anchored_by"), &journal::tables::Cell::Integer(21));
     assert_eq!(value(&trades[1], "anchored_by"), &journal::tables::Cell::Null, "not vouched for yet");
     assert_eq!(value(&trades[1], "trade_id"), &text("t-2"));
 
     vouch(tables.reader().head().expect("readable").expect("a row"));
     let report = verify(&place.path(), anchors(&folder).expect("readable")).expect("readable");
-    assert_eq!((report.unanchored(), report.vouched_by), (0, Some(21)));
+    assert_eq!((report.unanchored(), report.vouched_by), (0, Some(22)));
     let mut wrong = report.head.expect("a row");
     wrong.table = Table::Incidents;
     vouch(wrong);
