@@ -1,0 +1,4 @@
+//! The crate as others use it.
+#![allow(missing_docs)]
+
+mod breaker;
