@@ -199,6 +199,8 @@ pub enum Refusal {
     RungFour,
     /// It runs; only rung 4, or an emptied account, is commissioned anew.
     Running,
+    /// No valid sample within 30 s, from which the month could be counted anew.
+    NoSample,
     /// The flow's id is empty or too long, its amount zero or of the wrong sign, or it is its own counterparty.
     Malformed,
     /// The flow's time is more than 2 s ahead.

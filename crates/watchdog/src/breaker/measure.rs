@@ -11,6 +11,7 @@ use super::ladder::{Ladder, reaches, reaches_alone};
 use super::rung::{
     Basis, COOL_OFF_MS, Latch, Latches, REDUCED_MS, RESTART_QUORUM, REVIEW_MS, Rung, Trigger, reduced_factor,
 };
+use super::sample::STOP_AGE_MS;
 use super::standing::Values;
 use super::unit_value::{Money, Precise, UnitValue, Units};
 use super::window::{Point, Span, Window};
@@ -236,6 +237,10 @@ impl Measure {
             return Err(Refusal::RungFour);
         }
         cooled_off(&latch, clock)?;
+        let last = self.history.as_ref().map(|history| history.last.at);
+        if last.is_some_and(|at| clock.utc().since_ms(at) >= STOP_AGE_MS) {
+            return Err(Refusal::NoSample);
+        }
         said.say(subject, What::Resumed { signed: signed.clone() });
         // An emptied account has none, and takes a commission besides.
         if let Some(history) = &mut self.history {

@@ -1,6 +1,9 @@
 //! The drawdown ladder: a breaker that is told things, and a clock to tell them by.
 
 mod flows;
+mod paths;
+mod reference;
+mod restart;
 mod rungs;
 mod traps;
 mod vectors;

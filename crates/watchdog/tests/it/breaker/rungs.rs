@@ -181,6 +181,8 @@ fn rungs_3_and_4_are_not_lifted_by_an_acknowledgement() {
 fn rung_3_is_lifted_by_two_people_after_24_hours_and_never_by_itself() {
     let (mut bench, tripped_at) = on(Rung::Three);
     bench.quiet("a", "3400", tripped_at.as_ms() + COOL_OFF_MS - MINUTE);
+    bench.pass_until(tripped_at.as_ms() + COOL_OFF_MS - 10 * SECOND);
+    bench.equity("a", "3400");
     bench.pass_until(tripped_at.as_ms() + COOL_OFF_MS - 1);
     let said = resume(&mut bench, tripped_at, both());
     assert_eq!(refusal(&said), Some(Refusal::CoolOff { remaining_ms: 1 }));
@@ -197,6 +199,15 @@ fn rung_3_is_lifted_by_two_people_after_24_hours_and_never_by_itself() {
     });
     assert_eq!(rebased, Some((Rung::Three, "1".into(), "0.85".into())));
     bench.check_replay();
+}
+
+#[test]
+fn rung_3_is_not_lifted_blindly() {
+    let (mut bench, tripped_at) = on(Rung::Three);
+    bench.pass(COOL_OFF_MS);
+    assert_eq!(refusal(&resume(&mut bench, tripped_at, both())), Some(Refusal::NoSample));
+    bench.equity("a", "3400");
+    assert_eq!(refusal(&resume(&mut bench, tripped_at, both())), None);
 }
 
 #[test]
