@@ -320,6 +320,21 @@ fn two_sources_trip_within_three_seconds_and_not_after() {
 }
 
 #[test]
+fn two_sources_trip_within_three_seconds_by_our_clock_too() {
+    for (apart, rung) in [(3000, Rung::One), (3001, Rung::Zero)] {
+        let mut bench = Bench::at_4000();
+        bench.pass(SECOND);
+        // The venue's clock is two seconds ahead here, and right there.
+        let at = Timestamp::from_ms(bench.now.utc.as_ms() + 2000);
+        let ahead = bench.good("a", Source::Rest, "3800");
+        bench.tell(Input::Sample(Sample { at, ledger_read_to: at, ..ahead }));
+        bench.pass(apart);
+        bench.sample("a", Source::Stream, "3800");
+        assert_eq!(bench.rung("a"), rung, "{apart} ms apart");
+    }
+}
+
+#[test]
 fn a_source_that_rose_by_itself_hides_no_loss_of_the_other() {
     let mut bench = Bench::at_4000();
     for step in 0..12 {
