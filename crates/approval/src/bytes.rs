@@ -89,6 +89,12 @@ fixed!(
     Nonce, 16
 );
 
+impl Aaguid {
+    /// What the token in software calls itself (`seawall token emulate`), in plain text. It proves nothing
+    /// about a person.
+    pub const SOFTWARE: Self = Self(*b"seawall-software");
+}
+
 /// What an authenticator calls one of its keys: 1 to 1023 bytes (`WebAuthn` §4).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -10,7 +10,9 @@ use thiserror::Error;
 use trading::Timestamp;
 
 use crate::approvers::{Approvers, Credential, Rule};
+use crate::bytes::Aaguid;
 use crate::directive::Kind;
+use crate::names::Name;
 
 /// What people may have in common that lets one hand move them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +80,12 @@ pub fn effective_threshold(sizes: impl IntoIterator<Item = usize>, needed: usize
 /// What is weak about a list of approvers.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Weakness {
+    /// A token that is none: for drills only.
+    #[error("{person} is listed with a software token, which proves nothing about a person")]
+    SoftwareToken {
+        /// Whose.
+        person: Name,
+    },
     /// The quorum cannot be reached.
     #[error("{kind:?} takes {needed} people and {have} are on the list")]
     TooFewPeople {
@@ -115,13 +123,16 @@ pub enum Weakness {
 impl Approvers {
     /// Returns everything weak about this list at `now`, credentials that ended left out.
     ///
-    /// A vault refuses a list with [`Weakness::NotIndependent`] in it. Counting a ballot does not rely
+    /// A vault that trades real money refuses a list with [`Weakness::NotIndependent`] or
+    /// [`Weakness::SoftwareToken`] in it. Counting a ballot does not rely
     /// on that: it asks for the distinct groups again.
     #[must_use]
     pub fn weaknesses(&self, now: Timestamp) -> Vec<Weakness> {
         let counted: Vec<&Credential> = self.credentials().filter(|own| own.counts_at(now)).collect();
         let people = distinct_people(counted.iter().copied());
-        let mut found = Vec::new();
+        let software = counted.iter().filter(|own| own.aaguid == Aaguid::SOFTWARE);
+        let mut found: Vec<Weakness> =
+            software.map(|own| Weakness::SoftwareToken { person: own.person.clone() }).collect();
         for kind in Kind::ALL {
             let rule = self.quorums().rule(kind);
             let needed = usize::from(rule.people);

@@ -55,6 +55,10 @@ impl Layout {
     pub fn policy(&self) -> PathBuf {
         self.data.join("policy.toml")
     }
+    /// Who may approve what.
+    pub fn approvers(&self) -> PathBuf {
+        self.data.join("approvers.toml")
+    }
     pub fn keys_dir(&self) -> PathBuf {
         self.data.join("keys")
     }

@@ -11,6 +11,7 @@ mod layout;
 mod notices;
 mod process;
 mod svg;
+mod token;
 mod typed;
 mod unrecorded;
 mod up;
@@ -58,6 +59,9 @@ enum Command {
     /// Show, export, draw and verify the journal: trades, capital, halts, changes, incidents, equity.
     #[command(subcommand)]
     Journal(commands::journal::Command),
+    /// Hardware keys of those who approve: add, list, test.
+    #[command(subcommand)]
+    Token(commands::token::Command),
     /// Facts about venues.
     #[command(subcommand)]
     Venue(commands::venue::Command),
@@ -109,6 +113,7 @@ fn run(arguments: Arguments, notices: &Notices) -> anyhow::Result<ExitCode> {
         Command::Policy(command) => commands::policy::run(layout, command),
         Command::Log(command) => commands::log::run(&layout, command),
         Command::Journal(command) => commands::journal::run(&layout, &command),
+        Command::Token(command) => commands::token::run(layout, command),
         Command::Venue(command) => commands::venue::run(&command),
         Command::Status(options) => commands::status::run(layout, &options),
         Command::Halt(options) => commands::state::halt(layout, options),

@@ -340,6 +340,10 @@ fn losing_one_group_must_not_take_the_brake() {
     assert!(blocked(&approvers([&alice])), "one token is one loss away from none");
     assert!(blocked(&approvers([&alice, &bob])), "both answer to one organisation");
     assert!(!blocked(&approvers([&alice, &carol])));
+    let mut software = Token::new(9, "dave", "drill");
+    software.credential.aaguid = approval::Aaguid::SOFTWARE;
+    let found = approvers([&alice, &carol, &software]).weaknesses(NOW);
+    assert_eq!(found, [Weakness::SoftwareToken { person: name("dave") }]);
     let few = approvers([&alice]).weaknesses(NOW);
     assert!(few.contains(&Weakness::TooFewPeople { kind: Kind::Resume, needed: 2, have: 1 }));
 }

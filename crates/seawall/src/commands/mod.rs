@@ -9,6 +9,7 @@ pub mod log;
 pub mod policy;
 pub mod state;
 pub mod status;
+pub mod token;
 pub mod venue;
 
 /// Prints `line` to standard output; a reader that went away is no error.

@@ -15,6 +15,7 @@ mod secrets;
 mod sign_socket;
 mod supervision;
 mod support;
+mod token;
 mod up;
 
 /// A vault's side of a log, as the journal's own tests have it.
