@@ -110,3 +110,24 @@ fn a_look_alike_origin_is_refused() {
         assert_eq!(refused, Err(ClientDataError::Origin.into()), "{origin}");
     }
 }
+
+#[test]
+fn a_registration_is_for_its_relying_party_and_needs_a_touch() {
+    let vector = Vector::read("none-es256");
+    let object = hex::encode(vector.bytes("registration", "attestationObject"));
+    let read = |rp: &str, object: &str| {
+        let registration = Registration {
+            attestation_object: hex::decode(object).expect("hexadecimal"),
+            client: Client::Browser { client_data: vector.bytes("registration", "clientDataJSON") },
+        };
+        verify_registration(&rp_id(rp), &[ORIGIN.into()], &vector.challenge("registration"), &registration)
+    };
+    assert!(read("example.org", &object).is_ok());
+    assert_eq!(read("example.com", &object), Err(RegistrationError::RelyingParty));
+    // Without an attestation nothing is signed, so each flag can be tried: 0x59 is as the standard has it.
+    let with = |flags: &str| object.replacen("52b2e4b559", &format!("52b2e4b5{flags}"), 1);
+    assert_eq!(read("example.org", &with("58")), Err(RegistrationError::UserNotPresent));
+    assert!(read("example.org", &with("41")).is_ok());
+    let longer = format!("{object}00");
+    assert_eq!(read("example.org", &longer), Err(RegistrationError::Malformed));
+}
