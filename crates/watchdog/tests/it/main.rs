@@ -1,4 +1,6 @@
-//! The crate as others use it.
+//! The crate as others use it: the ladder, and the edges against servers that speak the real protocols, on
+//! loopback.
 #![allow(missing_docs)]
 
+mod alerts;
 mod breaker;

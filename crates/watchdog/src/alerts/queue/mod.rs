@@ -264,8 +264,7 @@ impl Queue {
 
     /// Counts `alert` in one that says the same and was never sent: nobody has read its count yet.
     fn fold(&mut self, alert: &Alert, key: FoldKey) -> bool {
-        let same =
-            |entry: &&mut Entry| !entry.attempted && !entry.alert.review && fold_key(&entry.alert) == key;
+        let same = |entry: &&mut Entry| !entry.attempted && !entry.alert.review && entry.fold_key == key;
         let Some(entry) = self.waiting.values_mut().find(same) else { return false };
         entry.count = entry.count.saturating_add(1);
         entry.alert.numbers.clone_from(&alert.numbers);
@@ -326,8 +325,7 @@ impl Queue {
 
     fn forget(&mut self, number: u64, delivered: bool) {
         let Some(entry) = self.waiting.remove(&number) else { return };
-        let key = fold_key(&entry.alert);
-        self.remember(entry.alert.id, delivered.then_some((key, self.now)));
+        self.remember(entry.alert.id, delivered.then_some((entry.fold_key, self.now)));
     }
 
     fn remember(&mut self, id: AlertId, delivered: Option<(FoldKey, Timestamp)>) {

@@ -7,8 +7,8 @@ use trading::Timestamp;
 
 use super::pace::Shift as _;
 use super::{
-    FOLD_MS, HEDGE_MS, MAX_ESCALATIONS, MAX_REMEMBERED, MAX_REVIEWS, Queue, REFUSED_WAIT_MS, REVIEW_AGAIN_MS,
-    Remembered,
+    FOLD_MS, FoldKey, HEDGE_MS, MAX_ESCALATIONS, MAX_REMEMBERED, MAX_REVIEWS, Queue, REFUSED_WAIT_MS,
+    REVIEW_AGAIN_MS, Remembered, fold_key,
 };
 use crate::alerts::{Alert, AlertId, Channel, Outcome, Severity};
 
@@ -93,6 +93,9 @@ pub struct Entry {
     pub(super) attempted: bool,
     #[serde(skip)]
     tries: BTreeMap<Channel, Try>,
+    /// Of what is said, which is never changed.
+    #[serde(skip)]
+    pub(super) fold_key: FoldKey,
 }
 
 /// What one channel did with an alert that it has not taken.
@@ -117,6 +120,7 @@ impl Entry {
         hold_until: Timestamp,
     ) -> Self {
         Self {
+            fold_key: fold_key(&alert),
             alert,
             count: 1,
             accepted_at,
@@ -328,6 +332,7 @@ impl Queue {
         match record {
             Record::Entry(mut entry) => {
                 entry.alert = entry.alert.within_limits();
+                entry.fold_key = fold_key(&entry.alert);
                 // The clock may have been set back since.
                 entry.hold_until = entry.hold_until.min(self.now.plus_ms(FOLD_MS));
                 let old = self.numbers_where(|old| old.alert.id == entry.alert.id).first().copied();

@@ -327,13 +327,22 @@ const DAY_MS: u64 = 86_400_000;
 
 #[test]
 fn ten_thousand_lives_deliver_everything_and_bother_nobody() {
-    for seed in 0..10_000 {
-        let life = std::panic::catch_unwind(|| {
-            let mut world = World::new(seed);
-            let alerts = 1 + world.chance.below(20);
-            world.live(alerts);
-            world.judge_end();
-        });
-        assert!(life.is_ok(), "seed {seed}");
-    }
+    const LIVES: u64 = 10_000;
+    const THREADS: u64 = 4;
+    std::thread::scope(|scope| {
+        for first in 0..THREADS {
+            scope.spawn(move || {
+                for seed in (first..LIVES).step_by(THREADS as usize) {
+                    assert!(std::panic::catch_unwind(|| life(seed)).is_ok(), "seed {seed}");
+                }
+            });
+        }
+    });
+}
+
+fn life(seed: u64) {
+    let mut world = World::new(seed);
+    let alerts = 1 + world.chance.below(20);
+    world.live(alerts);
+    world.judge_end();
 }
