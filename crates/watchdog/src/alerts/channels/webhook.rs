@@ -114,9 +114,9 @@ fn judge<T>(reply: &Response<T>) -> Outcome {
 mod tests {
     use super::*;
 
-    /// The example in the README of the Standard Webhooks libraries ("Webhook.sign"), as their tests have it.
+    /// The vector with which the standard's own libraries test their `sign`.
     #[test]
-    fn the_signature_is_that_of_the_standards_own_example() {
+    fn the_signature_is_that_of_the_standards_own_libraries() {
         let key = webhook_key(&SecretText::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into()));
         let signature = sign(
             &key.expect("a key"),
