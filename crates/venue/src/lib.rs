@@ -11,8 +11,12 @@
 //! can be checked on any request; only [`decode`] says what may be signed at all.
 
 mod acknowledgement;
+pub mod admin;
+mod answer;
 mod binance;
 mod bybit;
+mod canonical;
+mod currency;
 mod denial;
 mod error;
 mod fields;
@@ -24,13 +28,17 @@ mod native;
 mod open_orders;
 mod permissions;
 mod position;
+pub mod skim;
 mod stream;
 mod unsigned;
+pub mod watch;
 mod withheld;
 
 use trading::{Intent, Timestamp, Venue};
 
 pub use acknowledgement::{Ack, Outcome, Transport, acknowledgement};
+pub use answer::{Incomplete, MAX_ANSWER, Refusal, Why};
+pub use currency::{Currency, NotACurrency};
 pub use denial::{DENIED, DenialKind, UNAVAILABLE, denial_message, denial_reply};
 pub use error::{Malformed, Undecodable, Unencodable, UnreadableReply};
 pub use http::{HttpReply, HttpRequest, Method, UnknownMethod};

@@ -6,6 +6,7 @@
 //! `tests/vectors/binance.json` were captured from ccxt 4.5.90, binance-sdk-spot 13.2.0,
 //! binance-connector 3.13.0 and the documentation's own example; read 2026-11-21.
 
+pub(crate) mod admin;
 pub(crate) mod auth;
 pub(crate) mod decode;
 pub(crate) mod encode;
@@ -15,4 +16,6 @@ pub(crate) mod native;
 pub(crate) mod order;
 pub(crate) mod permissions;
 pub(crate) mod reply;
+pub(crate) mod skim;
 pub(crate) mod stream;
+pub(crate) mod watch;

@@ -7,7 +7,7 @@ use crate::json::Value;
 
 /// Codes after which the venue itself does not know: unexpected response, timeout (error codes page,
 /// "-1006", "-1007"), and the general "-1000", "-1001".
-const UNKNOWN: [&str; 4] = ["-1000", "-1001", "-1006", "-1007"];
+pub(crate) const UNKNOWN: [&str; 4] = ["-1000", "-1001", "-1006", "-1007"];
 
 /// The outcomes of a reply, or `None` if it is not understood.
 pub(crate) fn outcomes(body: &Value<'_>, intent: &Intent, transport: Transport) -> Option<Vec<Outcome>> {

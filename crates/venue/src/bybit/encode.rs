@@ -13,15 +13,15 @@ use crate::http::{HttpRequest, Method};
 use crate::json;
 
 /// A value of a body: text in quotes, or a bare number or boolean.
-enum Member {
+pub(crate) enum Member {
     Text(String),
     Bare(&'static str),
     Whole(u64),
 }
 
-type Members = Vec<(&'static str, Member)>;
+pub(crate) type Members = Vec<(&'static str, Member)>;
 
-fn text<T: ToString + ?Sized>(value: &T) -> Member {
+pub(crate) fn text<T: ToString + ?Sized>(value: &T) -> Member {
     Member::Text(value.to_string())
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn post(name: &str, body: String, sent_at: Timestamp, recv_window_ms:
     )
 }
 
-fn object(members: &Members) -> String {
+pub(crate) fn object(members: &Members) -> String {
     let mut out = String::with_capacity(256);
     write_object(&mut out, members);
     out

@@ -52,12 +52,14 @@ pub(crate) fn read(body: &Value<'_>) -> Result<KeyPermissions, UnreadableReply> 
     let ips = result.get("ips").and_then(Value::as_array).unwrap_or_default();
     permissions.ip_bound =
         !ips.is_empty() && ips.iter().all(|ip| ip.as_text().is_some_and(|ip| ip != "*" && !ip.is_empty()));
-    permissions.expires_at = result.get("expiredAt").and_then(Value::as_text).and_then(read_utc);
+    // A key bound to addresses never expires, which the venue writes as the first second of 1970.
+    permissions.expires_at =
+        result.get("expiredAt").and_then(Value::as_text).and_then(read_utc).filter(|at| at.as_ms() > 0);
     Ok(permissions)
 }
 
 /// Reads `2026-12-31T23:59:59Z`; other forms are no date.
-fn read_utc(text: &str) -> Option<Timestamp> {
+pub(crate) fn read_utc(text: &str) -> Option<Timestamp> {
     let number = |range: std::ops::Range<usize>| -> Option<u64> {
         let part = text.get(range)?;
         part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok())?

@@ -6,7 +6,7 @@ use crate::acknowledgement::{Outcome, Transport, ack, first_text};
 use crate::json::Value;
 
 /// Codes after which the venue itself does not know: server timeout, server error (error codes page).
-const UNKNOWN: [&str; 4] = ["10000", "10016", "10019", "170007"];
+pub(crate) const UNKNOWN: [&str; 4] = ["10000", "10016", "10019", "170007"];
 
 /// The outcomes of a reply, or `None` if it is not understood.
 pub(crate) fn outcomes(body: &Value<'_>, intent: &Intent, transport: Transport) -> Option<Vec<Outcome>> {
