@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Mutex;
 
 use aws_lc_rs::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::config::{KeyConfig, Permissions, Secret};
+use crate::state::lock;
 
 /// The fixed head of an Ed25519 `SubjectPublicKeyInfo` (RFC 8410 §4); 32 bytes of key follow.
 const ED25519_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
@@ -68,14 +70,46 @@ pub(crate) struct Key {
     pub account: usize,
     pub api_key: String,
     pub verifier: Verifier,
-    pub permissions: Permissions,
-    pub ips: Option<Vec<IpAddr>>,
+    state: Mutex<KeyState>,
+}
+
+/// What its owner can change of a key.
+#[derive(Clone)]
+struct KeyState {
+    permissions: Permissions,
+    ips: Option<Vec<IpAddr>>,
+    deleted: bool,
 }
 
 impl Key {
+    /// What it may do.
+    pub(crate) fn permissions(&self) -> Permissions {
+        lock(&self.state).permissions
+    }
+
+    /// The addresses it may be used from; any, if absent.
+    pub(crate) fn ips(&self) -> Option<Vec<IpAddr>> {
+        lock(&self.state).ips.clone()
+    }
+
     /// Whether the key may be used from `peer`.
     pub(crate) fn admits(&self, peer: IpAddr) -> bool {
-        self.ips.as_ref().is_none_or(|ips| ips.contains(&peer))
+        lock(&self.state).ips.as_ref().is_none_or(|ips| ips.contains(&peer))
+    }
+
+    /// From now on it may only ask.
+    pub(crate) fn make_read_only(&self) {
+        lock(&self.state).permissions = Permissions { read: true, ..Permissions::default() };
+    }
+
+    /// Binds it to addresses.
+    pub(crate) fn bind(&self, ips: Option<Vec<IpAddr>>) {
+        lock(&self.state).ips = ips;
+    }
+
+    /// From now on nobody knows it.
+    pub(crate) fn delete(&self) {
+        lock(&self.state).deleted = true;
     }
 }
 
@@ -111,14 +145,22 @@ impl Keys {
             account,
             api_key: config.api_key.clone(),
             verifier,
-            permissions: config.permissions,
-            ips: config.ip_allow_list.clone(),
+            state: Mutex::new(KeyState {
+                permissions: config.permissions,
+                ips: config.ip_allow_list.clone(),
+                deleted: false,
+            }),
         };
         self.0.insert(config.api_key.clone(), key).is_none()
     }
 
     pub(crate) fn get(&self, api_key: &str) -> Option<&Key> {
-        self.0.get(api_key)
+        self.0.get(api_key).filter(|key| !lock(&key.state).deleted)
+    }
+
+    /// The keys of an account, by their names.
+    pub(crate) fn of(&self, account: usize) -> impl Iterator<Item = &Key> {
+        self.0.values().filter(move |key| key.account == account && !lock(&key.state).deleted)
     }
 }
 

@@ -15,6 +15,8 @@ mod bybit;
 mod config;
 mod control;
 pub mod exchange;
+mod family;
+mod faults;
 mod num;
 mod run;
 mod server;

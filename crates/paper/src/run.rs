@@ -115,7 +115,10 @@ pub async fn run(
         () = shutdown => {}
         () = serve_front(binance, 0) => {}
         () = serve_front(bybit, 1) => {}
-        () = serve(admin, move |request, peer| control::answer(Arc::clone(&all), request, peer)) => {}
+        () = serve(admin, move |request, peer| {
+            let all = Arc::clone(&all);
+            async move { Some(control::answer(all, request, peer).await) }
+        }) => {}
         () = keep_stepping(&fronts, config.tick_ms) => {}
     }
     Ok(())
@@ -175,7 +178,14 @@ pub(crate) fn open(venue: Venue, config: &Config, clock: Clock) -> Result<Front,
             }
         }
     }
-    Ok(Front::new(venue, exchange, keys, (config.weight_per_minute, config.orders_per_second), clock))
+    Ok(Front::new(
+        venue,
+        exchange,
+        keys,
+        (config.weight_per_minute, config.orders_per_second),
+        clock,
+        config.seed.wrapping_mul(2) + salt,
+    ))
 }
 
 /// Fees of the lowest tier, as the venues publish them.

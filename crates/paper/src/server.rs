@@ -1,6 +1,5 @@
 //! Listeners, connections, and the one way from bytes to a front and back.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use trading::Venue;
 
+use crate::faults::Act;
 use crate::state::{Front, count};
 use crate::{binance, bybit};
 
@@ -90,11 +90,11 @@ fn plain(code: u16, text: &str) -> Response {
     response
 }
 
-/// Accepts connections for `answer` until dropped.
+/// Accepts connections for `answer` until dropped; no answer closes the connection.
 pub(crate) async fn serve<F, A>(listener: TcpListener, answer: A)
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
-    F: Future<Output = Response> + Send + 'static,
+    F: Future<Output = Option<Response>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -110,7 +110,7 @@ where
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let answered = answer(request, peer);
-                async move { Ok::<_, Infallible>(answered.await) }
+                async move { answered.await.ok_or_else(|| std::io::Error::other("no answer")) }
             });
             let _client_gone = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -131,14 +131,33 @@ pub(crate) async fn read_body(body: Incoming) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// Answers one request to a venue.
-pub(crate) async fn answer(front: Arc<Front>, request: Request<Incoming>, peer: SocketAddr) -> Response {
+/// Answers one request to a venue, or does not where a fault says so.
+pub(crate) async fn answer(
+    front: Arc<Front>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Option<Response> {
+    if front.is_dead() {
+        return None;
+    }
     count(&front.stats.requests);
+    let fault = front.take_fault(request.uri().path());
+    match fault.as_ref().map(|fault| (fault.act, fault)) {
+        Some((Act::Answer, fault)) => return Some(plain(fault.status, &fault.body)),
+        Some((Act::Hang, fault)) => {
+            tokio::time::sleep(Duration::from_millis(fault.ms)).await;
+            return None;
+        }
+        Some((Act::Drop, _)) => return None,
+        Some((Act::Lose | Act::PartialCancel, _)) | None => {}
+    }
+    let answered = really(front, request, peer).await;
+    fault.is_none().then_some(answered)
+}
+
+async fn really(front: Arc<Front>, request: Request<Incoming>, peer: SocketAddr) -> Response {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
-    if let Some(fault) = front.take_fault(&path) {
-        return plain(fault.status, &fault.body);
-    }
     let query = parts.uri.query().unwrap_or_default().to_owned();
     if parts.headers.contains_key(header::UPGRADE) {
         return match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {

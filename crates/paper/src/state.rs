@@ -1,25 +1,27 @@
 //! One venue as its front sees it: the exchange behind a lock, keys, limits, faults, counters.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
-use trading::{Market, Venue};
+use trading::{Decimal, Market, Venue};
 
 use crate::auth::Keys;
-use crate::exchange::{Command, Event, Exchange, Reject};
+use crate::exchange::{Command, EntryKind, Event, Exchange, Reject, Target};
+use crate::faults::{Fault, Faults};
 
 /// Event batches a slow stream may lag behind before it is closed.
 const BACKLOG: usize = 4_096;
 /// Distinct addresses or keys counted at once; the oldest is forgotten.
 const MAX_COUNTED: usize = 1_024;
-/// Distinct faults waiting.
-const MAX_FAULTS: usize = 64;
+/// Transfers remembered; the oldest is forgotten.
+const MAX_TRANSFERS: usize = 10_000;
+/// Most futures orders that one cancel of Bybit takes.
+const BYBIT_CANCELS: usize = 500;
 
 /// What a venue has seen. Counts since the start.
 #[derive(Debug, Default)]
@@ -73,27 +75,6 @@ impl Stats {
     }
 }
 
-/// An answer to give instead of the real one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fault {
-    /// The HTTP status.
-    pub status: u16,
-    /// How many requests get it.
-    #[serde(default = "one")]
-    pub count: u32,
-    /// Only requests whose path starts so.
-    #[serde(default)]
-    pub path: String,
-    /// The body, instead of an empty one.
-    #[serde(default)]
-    pub body: String,
-}
-
-const fn one() -> u32 {
-    1
-}
-
 /// A fixed window of uses per owner.
 #[derive(Debug, Default)]
 struct Windows(BTreeMap<String, (u64, u32)>);
@@ -120,6 +101,33 @@ pub(crate) struct ListenKey {
     pub expires_ms: u64,
 }
 
+/// A transfer between accounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TransferRecord {
+    /// The sender's own id.
+    pub id: String,
+    /// Ours.
+    pub serial: u64,
+    pub from: usize,
+    pub to: usize,
+    pub asset: String,
+    pub amount: Decimal,
+    pub from_wallet: String,
+    pub to_wallet: String,
+    pub at_ms: u64,
+}
+
+/// Bybit's disconnect protection of one account and product.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Protection {
+    /// After how much silence it cancels; absent until it is set.
+    pub window_ms: Option<u64>,
+    /// Private streams that have the topic.
+    pub listeners: u32,
+    /// When it cancels, if no stream comes back.
+    pub fires_ms: Option<u64>,
+}
+
 /// Shared by every connection of one venue.
 pub(crate) struct Front {
     pub venue: Venue,
@@ -130,10 +138,16 @@ pub(crate) struct Front {
     pub listen_keys: Mutex<BTreeMap<String, ListenKey>>,
     /// Binance's cancel-on-silence timers: account and instrument to the time they fire.
     pub countdowns: Mutex<BTreeMap<(usize, usize), u64>>,
+    /// Bybit's disconnect protection, by account and market.
+    pub protections: Mutex<BTreeMap<(usize, Market), Protection>>,
+    /// Transfers between accounts, oldest first.
+    pub transfers: Mutex<VecDeque<TransferRecord>>,
+    frozen: Mutex<BTreeSet<usize>>,
     exchange: Mutex<Exchange>,
     events: broadcast::Sender<Arc<Vec<Event>>>,
     windows: Mutex<Windows>,
-    faults: Mutex<VecDeque<Fault>>,
+    faults: Mutex<Faults>,
+    skew_ms: AtomicI64,
     serial: AtomicU64,
     clock: Clock,
 }
@@ -154,6 +168,7 @@ impl Front {
         keys: Keys,
         limits: (u32, u32),
         clock: Clock,
+        seed: u64,
     ) -> Self {
         Self {
             venue,
@@ -166,7 +181,11 @@ impl Front {
             exchange: Mutex::new(exchange),
             events: broadcast::channel(BACKLOG).0,
             windows: Mutex::default(),
-            faults: Mutex::default(),
+            faults: Mutex::new(Faults::new(seed)),
+            skew_ms: AtomicI64::new(0),
+            protections: Mutex::default(),
+            transfers: Mutex::default(),
+            frozen: Mutex::default(),
             serial: AtomicU64::new(1),
             clock,
         }
@@ -174,7 +193,12 @@ impl Front {
 
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.now_ms()
+        self.clock.now_ms().saturating_add_signed(self.skew_ms.load(Ordering::Relaxed))
+    }
+
+    /// Sets the venue's clock so far ahead of the machine's, or behind.
+    pub(crate) fn set_skew(&self, skew_ms: i64) {
+        self.skew_ms.store(skew_ms, Ordering::Relaxed);
     }
 
     /// Sets a clock that is set from outside.
@@ -232,6 +256,7 @@ impl Front {
                 Command::CancelAll { account, market: Market::Linear, instrument: Some(instrument) };
             let _never_rejected = self.apply(command);
         }
+        self.fire_protections();
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<Event>>> {
@@ -253,14 +278,9 @@ impl Front {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Queues a fault; `false` if too many wait.
+    /// Queues a fault; `false` if too many wait or it makes no sense.
     pub(crate) fn add_fault(&self, fault: Fault) -> bool {
-        let mut faults = lock(&self.faults);
-        let room = faults.len() < MAX_FAULTS;
-        if room {
-            faults.push_back(fault);
-        }
-        room
+        lock(&self.faults).add(fault)
     }
 
     pub(crate) fn clear_faults(&self) {
@@ -269,16 +289,128 @@ impl Front {
 
     /// The fault to answer a request for `path` with, if one waits.
     pub(crate) fn take_fault(&self, path: &str) -> Option<Fault> {
-        let mut faults = lock(&self.faults);
-        let at = faults.iter().position(|fault| path.starts_with(&fault.path))?;
-        let fault = faults[at].clone();
-        if fault.count <= 1 {
-            faults.remove(at);
-        } else {
-            faults[at].count -= 1;
-        }
+        let fault = lock(&self.faults).take(path, false)?;
         count(&self.stats.faults_served);
         Some(fault)
+    }
+
+    /// Lets nothing through any more, or everything again.
+    pub(crate) fn set_dead(&self, dead: bool) {
+        lock(&self.faults).dead = dead;
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        lock(&self.faults).dead
+    }
+
+    pub(crate) fn set_frozen(&self, account: usize, frozen: bool) {
+        let mut all = lock(&self.frozen);
+        if frozen {
+            all.insert(account);
+        } else {
+            all.remove(&account);
+        }
+    }
+
+    pub(crate) fn is_frozen(&self, account: usize) -> bool {
+        lock(&self.frozen).contains(&account)
+    }
+
+    /// Cancels an account's open orders on some instruments, of one kind if `waiting` says so; as many as a
+    /// fault, or Bybit's bound for futures, lets through. Returns the ids.
+    pub(crate) fn cancel_some(
+        &self,
+        path: &str,
+        account: usize,
+        instruments: &[usize],
+        waiting: Option<bool>,
+    ) -> Vec<u64> {
+        let (ids, futures): (Vec<(u64, usize)>, bool) = {
+            let exchange = self.exchange();
+            let chosen = exchange.open_orders(account).filter(|order| {
+                let is_waiting = order.status == crate::exchange::Status::Untriggered;
+                instruments.contains(&order.request.instrument)
+                    && waiting.is_none_or(|wanted| wanted == is_waiting)
+            });
+            let futures = instruments.iter().any(|at| exchange.listings()[*at].spec.market == Market::Linear);
+            (chosen.map(|order| (order.id, order.request.instrument)).collect(), futures)
+        };
+        let places: BTreeMap<u64, usize> = ids.iter().copied().collect();
+        let bound = if futures && self.venue == Venue::Bybit { BYBIT_CANCELS } else { usize::MAX };
+        let fault = lock(&self.faults).take(path, true);
+        if fault.is_some() {
+            count(&self.stats.faults_served);
+        }
+        let at_most = fault.map_or(bound, |fault| fault.at_most.min(bound));
+        let chosen = lock(&self.faults).pick(places.keys().copied().collect(), at_most);
+        chosen
+            .into_iter()
+            .filter(|id| {
+                let command = Command::Cancel { account, instrument: places[id], target: Target::Id(*id) };
+                self.apply(command).is_ok()
+            })
+            .collect()
+    }
+
+    /// Moves money between accounts, both sides or none; the same id again moves nothing. `Err(None)` is an
+    /// id that is known.
+    pub(crate) fn transfer(
+        &self,
+        mut record: TransferRecord,
+        markets: (Market, Market),
+    ) -> Result<TransferRecord, Option<Reject>> {
+        let mut transfers = lock(&self.transfers);
+        if transfers.iter().any(|known| known.id == record.id) {
+            return Err(None);
+        }
+        let flow = |account, market, amount| Command::Flow {
+            account,
+            market,
+            asset: record.asset.clone(),
+            amount,
+            kind: EntryKind::Transfer,
+        };
+        let taken =
+            self.apply(flow(record.from, markets.0, crate::num::negate(record.amount))).map_err(Some)?;
+        self.apply(flow(record.to, markets.1, record.amount)).map_err(Some)?;
+        record.serial = taken.first().copied().unwrap_or_default();
+        record.at_ms = self.now_ms();
+        if transfers.len() == MAX_TRANSFERS {
+            transfers.pop_front();
+        }
+        transfers.push_back(record.clone());
+        Ok(record)
+    }
+
+    /// Notes that a private stream has, or no longer has, the topic of the disconnect protection.
+    pub(crate) fn protect(&self, account: usize, market: Market, joins: bool) {
+        let now = self.now_ms();
+        let mut all = lock(&self.protections);
+        let protection = all.entry((account, market)).or_default();
+        if joins {
+            protection.listeners += 1;
+            protection.fires_ms = None;
+        } else {
+            protection.listeners = protection.listeners.saturating_sub(1);
+            if protection.listeners == 0 {
+                protection.fires_ms = protection.window_ms.map(|window| now.saturating_add(window));
+            }
+        }
+    }
+
+    /// Fires the disconnect protections that are due. They look at no position.
+    fn fire_protections(&self) {
+        let now = self.now_ms();
+        let mut due = Vec::new();
+        for (owner, protection) in lock(&self.protections).iter_mut() {
+            if protection.fires_ms.is_some_and(|fires| fires <= now) {
+                protection.fires_ms = None;
+                due.push(*owner);
+            }
+        }
+        for (account, market) in due {
+            let _never_rejected = self.apply(Command::CancelAll { account, market, instrument: None });
+        }
     }
 }
 

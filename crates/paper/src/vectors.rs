@@ -54,7 +54,7 @@ fn front(vector: &Vector) -> Front {
     key.secret = vector.secret.clone();
     let mut keys = Keys::default();
     assert!(keys.insert(&key, account), "{}", vector.id);
-    Front::new(vector.venue, exchange, keys, (1_000, 1_000), crate::state::Clock::Wall)
+    Front::new(vector.venue, exchange, keys, (1_000, 1_000), crate::state::Clock::Wall, 1)
 }
 
 fn raw(vector: &Vector) -> Option<Raw> {

@@ -34,7 +34,7 @@ pub(crate) fn spot(front: &Front, key: &Key, params: &Params, now_ms: u64) -> Va
     json!({
         "makerCommission": 10, "takerCommission": 10, "buyerCommission": 0, "sellerCommission": 0,
         "commissionRates": { "maker": fee, "taker": fee, "buyer": "0.00000000", "seller": "0.00000000" },
-        "canTrade": key.permissions.trade, "canWithdraw": key.permissions.withdraw, "canDeposit": true,
+        "canTrade": key.permissions().trade, "canWithdraw": key.permissions().withdraw, "canDeposit": true,
         "brokered": false, "requireSelfTradePrevention": false, "preventSor": false, "updateTime": now_ms,
         "accountType": "SPOT", "balances": balances, "permissions": ["SPOT"], "uid": 1_000 + key.account,
     })
@@ -43,11 +43,11 @@ pub(crate) fn spot(front: &Front, key: &Key, params: &Params, now_ms: u64) -> Va
 /// `GET /sapi/v1/account/apiRestrictions`.
 pub(crate) fn restrictions(key: &Key) -> Value {
     json!({
-        "ipRestrict": key.ips.is_some(), "createTime": 1_700_000_000_000_u64,
-        "enableReading": key.permissions.read, "enableSpotAndMarginTrading": key.permissions.trade,
-        "enableWithdrawals": key.permissions.withdraw, "enableInternalTransfer": key.permissions.transfer,
-        "permitsUniversalTransfer": key.permissions.transfer, "enableVanillaOptions": false, "enableMargin": false,
-        "enableFutures": key.permissions.trade, "enablePortfolioMarginTrading": false, "enableFixApiTrade": false,
+        "ipRestrict": key.ips().is_some(), "createTime": 1_700_000_000_000_u64,
+        "enableReading": key.permissions().read, "enableSpotAndMarginTrading": key.permissions().trade,
+        "enableWithdrawals": key.permissions().withdraw, "enableInternalTransfer": key.permissions().transfer,
+        "permitsUniversalTransfer": key.permissions().transfer, "enableVanillaOptions": false, "enableMargin": false,
+        "enableFutures": key.permissions().trade, "enablePortfolioMarginTrading": false, "enableFixApiTrade": false,
         "enableFixReadOnly": false,
     })
 }
@@ -177,7 +177,7 @@ pub(crate) fn futures_account(front: &Front, key: &Key, now_ms: u64) -> Value {
         }
     }
     json!({
-        "feeTier": 0, "canTrade": key.permissions.trade, "canDeposit": true, "canWithdraw": key.permissions.withdraw,
+        "feeTier": 0, "canTrade": key.permissions().trade, "canDeposit": true, "canWithdraw": key.permissions().withdraw,
         "updateTime": 0, "multiAssetsMargin": false, "tradeGroupId": -1,
         "totalInitialMargin": margin.used, "totalMaintMargin": zero, "totalWalletBalance": margin.wallet,
         "totalUnrealizedProfit": margin.unrealised, "totalMarginBalance": margin.equity,

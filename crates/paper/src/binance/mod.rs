@@ -5,6 +5,7 @@
 
 mod account;
 pub(crate) mod events;
+mod master;
 mod orders;
 pub(crate) mod params;
 mod public;
@@ -124,21 +125,27 @@ fn wallet(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) -
         ("GET", "account/status") => signed(Scope::Read).map(|_| json!({ "data": "Normal" })),
         ("GET", "system/status") => Ok(json!({ "status": 0, "msg": "normal" })),
         ("GET", "asset/tradeFee") => signed(Scope::Read).map(|_| account::trade_fees(front, params)),
-        (
-            "GET",
-            "margin/allPairs"
-            | "margin/isolated/allPairs"
-            | "capital/deposit/hisrec"
-            | "capital/withdraw/history",
-        ) => signed(Scope::Read).map(|_| json!([])),
+        ("GET", "margin/allPairs" | "margin/isolated/allPairs") => signed(Scope::Read).map(|_| json!([])),
+        ("GET", "capital/deposit/hisrec") => master::deposits(front, signed(Scope::Read)?, params),
+        ("GET", "capital/withdraw/history") => master::withdrawals(front, signed(Scope::Read)?, params),
+        ("GET", "asset/transfer") => signed(Scope::Read).and_then(|_| master::own_transfers(params)),
+        ("GET", "sub-account/transfer/subUserHistory") => {
+            master::sub_transfers(front, signed(Scope::Read)?, params)
+        }
+        // Documented as wanting trading allowed; here, as everywhere, a key that only trades must not do it.
+        ("DELETE", "sub-account/subAccountApi") => {
+            master::delete_sub_key(front, signed(Scope::Transfer)?, params)
+        }
+        ("GET", "sub-account/universalTransfer") => master::transfers(front, signed(Scope::Read)?, params),
+        ("POST", "sub-account/universalTransfer") => {
+            count(&front.stats.transfers);
+            master::transfer(front, signed(Scope::Transfer)?, params)
+        }
         ("POST", "capital/withdraw/apply" | "localentity/withdraw/apply") => {
             count(&front.stats.withdrawals);
             signed(Scope::Withdraw).and_then(|_| Err(Failure::new(-4019, "Withdrawals are not built here.")))
         }
-        (
-            "POST",
-            "asset/transfer" | "futures/transfer" | "sub-account/universalTransfer" | "margin/transfer",
-        ) => {
+        ("POST", "asset/transfer" | "futures/transfer" | "margin/transfer") => {
             count(&front.stats.transfers);
             signed(Scope::Transfer).and_then(|_| Err(Failure::new(-4019, "Transfers are not built here.")))
         }
@@ -173,6 +180,7 @@ fn futures(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) 
         ("PUT", "v1/order") => orders::modify(front, trading()?, params),
         ("POST" | "PUT" | "DELETE", "v1/batchOrders") => orders::batch(front, trading()?, method, params),
         ("DELETE", "v1/order") => orders::cancel(front, signed(Scope::Trade)?, LINEAR, params),
+        ("DELETE", "v1/algoOpenOrders") => orders::cancel_conditional(front, signed(Scope::Trade)?, params),
         ("DELETE", "v1/allOpenOrders") => orders::cancel_all(front, signed(Scope::Trade)?, LINEAR, params),
         ("GET", "v1/order") => orders::query(front, signed(Scope::Read)?, LINEAR, params),
         ("GET", "v1/openOrder") => orders::query(front, signed(Scope::Read)?, LINEAR, params),
@@ -211,7 +219,8 @@ fn futures(front: &Front, raw: &Raw, method: &str, path: &str, params: &Params) 
             Err(Failure::new(-4059, "No need to change position side."))
         }
         ("GET", "v1/multiAssetsMargin") => signed(Scope::Read).map(|_| json!({ "multiAssetsMargin": false })),
-        ("GET", "v1/symbolConfig" | "v1/income") => signed(Scope::Read).map(|_| json!([])),
+        ("GET", "v1/income") => master::income(front, signed(Scope::Read)?, params),
+        ("GET", "v1/symbolConfig") => signed(Scope::Read).map(|_| json!([])),
         ("POST", "v1/countdownCancelAll") => {
             let key = signed(Scope::Trade)?;
             let instrument = public::instrument(&front.exchange(), LINEAR, params)?;

@@ -264,8 +264,8 @@ pub(crate) fn cancel_all(
     params: &Params,
 ) -> Result<Value, Failure> {
     let instrument = instrument(&front.exchange(), market, params)?;
-    let command = Command::CancelAll { account: key.account, market, instrument: Some(instrument) };
-    let ids = front.apply(command).map_err(|reject| failure(market, reject))?;
+    let path = if market == Market::Linear { "/fapi/v1/allOpenOrders" } else { "/api/v3/openOrders" };
+    let ids = front.cancel_some(path, key.account, &[instrument], None);
     if market == Market::Linear {
         return Ok(json!({ "code": 200, "msg": "The operation of cancel all open order is done." }));
     }
@@ -278,6 +278,13 @@ pub(crate) fn cancel_all(
         .filter_map(|id| exchange.order(*id))
         .map(|order| cancelled(front, &exchange, order))
         .collect())
+}
+
+/// `DELETE algoOpenOrders`: the orders that wait for a price.
+pub(crate) fn cancel_conditional(front: &Front, key: &Key, params: &Params) -> Result<Value, Failure> {
+    let instrument = instrument(&front.exchange(), Market::Linear, params)?;
+    front.cancel_some("/fapi/v1/algoOpenOrders", key.account, &[instrument], Some(true));
+    Ok(json!({ "code": 200, "msg": "The operation of cancel all open order is done." }))
 }
 
 /// `GET order`.

@@ -149,8 +149,11 @@ pub(crate) fn known_key<'a>(
         return Err(Failure::new(-2014, "API-key format invalid."));
     }
     let key = front.keys.get(api_key).ok_or_else(refused)?;
-    if !key.admits(peer) || !scope.granted(&key.permissions) {
+    if !key.admits(peer) || !scope.granted(&key.permissions()) {
         count(&front.stats.permissions_refused);
+        return Err(refused());
+    }
+    if scope != Scope::Read && front.is_frozen(key.account) {
         return Err(refused());
     }
     Ok(key)

@@ -101,6 +101,9 @@ impl Session {
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return, // too slow: it must reconnect
                 },
             };
+            if self.front.is_dead() {
+                return;
+            }
             for reply in replies {
                 if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
                     return;

@@ -54,7 +54,7 @@ pub(crate) fn wallet(exchange: &Exchange, account: usize, coins: Option<&str>) -
             "coin": asset, "equity": equity, "usdValue": value, "walletBalance": amount, "free": balance.free,
             "locked": balance.locked, "spotHedgingQty": "0", "borrowAmount": "0", "availableToWithdraw": "",
             "accruedInterest": "0", "totalOrderIM": "0", "totalPositionIM": margin, "totalPositionMM": "0",
-            "unrealisedPnl": num::sub(equity, amount), "cumRealisedPnl": realised, "bonus": "0",
+            "unrealisedPnl": num::sub(equity, amount), "cumRealisedPnl": realised, "bonus": exchange.account(account).bonus.get(asset).copied().unwrap_or_default(),
             "marginCollateral": true, "collateralSwitch": true, "availableToBorrow": "",
         }));
     }
@@ -162,8 +162,10 @@ pub(crate) fn set_leverage(front: &Front, key: &Key, fields: &Fields) -> Result<
 }
 
 /// `user/query-api`: what the key may do, in Bybit's words.
-pub(crate) fn key_info(key: &Key) -> Value {
-    let permissions = &key.permissions;
+pub(crate) fn key_info(front: &Front, key: &Key) -> Value {
+    let exchange = front.exchange();
+    let master = crate::family::master_of(&exchange, key.account);
+    let permissions = key.permissions();
     let when = |granted: bool, names: &[&str]| if granted { json!(names) } else { json!([]) };
     let mut wallet: Vec<&str> = Vec::new();
     if permissions.transfer {
@@ -173,17 +175,18 @@ pub(crate) fn key_info(key: &Key) -> Value {
         wallet.push("Withdraw");
     }
     json!({
-        "id": "1", "note": "paper", "apiKey": key.api_key, "readOnly": u8::from(!permissions.trade), "secret": "",
+        "id": "1", "note": "paper", "apiKey": key.api_key, "readOnly": u8::from(!(permissions.trade || permissions.transfer || permissions.withdraw)), "secret": "",
         "permissions": {
             "ContractTrade": when(permissions.trade, &["Order", "Position"]),
             "Spot": when(permissions.trade, &["SpotTrade"]), "Wallet": wallet,
             "Options": [], "Derivatives": when(permissions.trade, &["DerivativesTrade"]), "CopyTrading": [],
             "BlockTrade": [], "Exchange": [], "NFT": [], "Affiliate": [], "Earn": [],
         },
-        "ips": key.ips.as_ref().map_or(json!(["*"]), |ips| json!(ips)), "type": 1, "deadlineDay": 365,
+        "ips": key.ips().as_ref().map_or(json!(["*"]), |ips| json!(ips)), "type": 1, "deadlineDay": 365,
         "expiredAt": "2099-01-01T00:00:00Z", "createdAt": "2024-01-01T00:00:00Z", "unified": 0, "uta": 1,
         "userID": 1_000 + key.account, "inviterID": 0, "vipLevel": "No VIP", "mktMakerLevel": "0", "affiliateID": 0,
-        "rsaPublicKey": "", "isMaster": true, "parentUid": "0", "kycLevel": "LEVEL_DEFAULT", "kycRegion": "",
+        "rsaPublicKey": "", "isMaster": master.is_none(),
+        "parentUid": master.map_or(0, crate::family::uid).to_string(), "kycLevel": "LEVEL_DEFAULT", "kycRegion": "",
     })
 }
 

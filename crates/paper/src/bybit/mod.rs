@@ -5,6 +5,7 @@
 
 mod account;
 mod market;
+mod master;
 mod orders;
 pub(crate) mod request;
 mod stream;
@@ -100,7 +101,11 @@ fn private(front: &Front, raw: &Raw, path: &str, fields: &Fields, now: u64) -> A
         "account/wallet-balance" => account::wallet_balance,
         "account/info" => |_, _, _| Ok(account::info()),
         "account/fee-rate" => |front, _, fields| account::fee_rate(front, fields),
-        "user/query-api" => |_, key, _| Ok(account::key_info(key)),
+        "user/query-api" => |front, key, _| Ok(account::key_info(front, key)),
+        "user/sub-apikeys" => master::list_keys,
+        "account/transaction-log" => master::transaction_log,
+        "account/query-dcp-info" => |front, key, _| Ok(master::dcp_info(front, key)),
+        "asset/transfer/query-universal-transfer-list" => master::transfers,
         "asset/coin/query-info" => |front, _, _| Ok(account::coins(front)),
         "asset/withdraw/query-record"
         | "asset/deposit/query-record"
@@ -143,7 +148,16 @@ fn entry(front: &Front, raw: &Raw, path: &str, now: u64) -> Answer {
             count(&front.stats.withdrawals);
             (Scope::Withdraw, |_, _, _| Err(Failure::new(131_001, "Withdrawals are not built here.")))
         }
-        "asset/transfer/inter-transfer" | "asset/transfer/universal-transfer" => {
+        "order/disconnected-cancel-all" => (Scope::Trade, master::set_dcp),
+        "user/delete-sub-api" => (Scope::Transfer, master::delete_sub_key),
+        "user/delete-api" => (Scope::Transfer, master::delete_own_key),
+        "user/update-sub-api" => (Scope::Transfer, master::update_sub_key),
+        "user/frozen-sub-member" => (Scope::Transfer, master::freeze),
+        "asset/transfer/universal-transfer" => {
+            count(&front.stats.transfers);
+            (Scope::Transfer, master::transfer)
+        }
+        "asset/transfer/inter-transfer" => {
             count(&front.stats.transfers);
             (Scope::Transfer, |_, _, _| Err(Failure::new(131_001, "Transfers are not built here.")))
         }

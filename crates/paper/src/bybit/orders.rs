@@ -167,7 +167,10 @@ pub(crate) fn cancel(front: &Front, key: &Key, fields: &Fields) -> Result<Value,
 }
 
 pub(crate) fn cancel_all(front: &Front, key: &Key, fields: &Fields) -> Result<Value, Failure> {
-    let market = traded_market(fields)?;
+    let market = fields.market()?;
+    if matches!(market, Market::Inverse | Market::Option) {
+        return Ok(json!({ "list": [], "success": "1" })); // nothing is traded there
+    }
     let scoped = ["symbol", "baseCoin", "settleCoin"].iter().any(|name| fields.get(name).is_some());
     if market == Market::Linear && !scoped {
         return Err(Failure::new(10_001, "params error: symbol, baseCoin or settleCoin required"));
@@ -180,13 +183,19 @@ pub(crate) fn cancel_all(front: &Front, key: &Key, fields: &Fields) -> Result<Va
             .filter(|at| base.as_ref().is_none_or(|base| *base == exchange.listings()[*at].spec.base))
             .collect()
     };
-    let mut rows = Vec::new();
-    for instrument in instruments {
-        let command = Command::CancelAll { account: key.account, market, instrument: Some(instrument) };
-        let ids = front.apply(command).map_err(|reject| failure(market, reject))?;
-        let exchange = front.exchange();
-        rows.extend(ids.iter().filter_map(|id| exchange.order(*id)).map(ids_of));
-    }
+    // Spot takes normal orders where no kind is named, futures all kinds.
+    let waiting = match (market, fields.get("orderFilter").as_deref()) {
+        (Market::Spot, None | Some("Order")) | (_, Some("Order")) => Some(false),
+        (_, Some("StopOrder")) => Some(true),
+        (Market::Spot, Some("tpslOrder" | "OcoOrder" | "BidirectionalTpslOrder")) => {
+            return Ok(json!({ "list": [], "success": "1" })); // kinds that are not built here
+        }
+        (_, None) => None,
+        (_, Some(_)) => return Err(Failure::param("orderFilter")),
+    };
+    let ids = front.cancel_some("/v5/order/cancel-all", key.account, &instruments, waiting);
+    let exchange = front.exchange();
+    let rows: Vec<Value> = ids.iter().filter_map(|id| exchange.order(*id)).map(ids_of).collect();
     Ok(json!({ "list": rows, "success": "1" }))
 }
 
@@ -253,8 +262,11 @@ pub(crate) fn query(front: &Front, key: &Key, fields: &Fields, closed: bool) -> 
             && wanted.is_none_or(|wanted| wanted == at)
             && (from..=to).contains(&order.created_ms)
     });
-    let limit = fields.limit(20, 50)?;
-    Ok(list(market, rows.take(limit).map(|order| render(&exchange, order))))
+    let rows = rows.map(|order| render(&exchange, order));
+    let (rows, next) = super::master::page(fields, rows, 20, 50)?;
+    let mut answer = list(market, rows);
+    answer["nextPageCursor"] = next.into();
+    Ok(answer)
 }
 
 const fn status(order: &OrderState, market: Market) -> &'static str {

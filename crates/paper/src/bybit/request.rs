@@ -191,9 +191,13 @@ pub(crate) fn permit(front: &Front, key: &Key, peer: std::net::IpAddr, scope: Sc
         count(&front.stats.permissions_refused);
         return Err(Failure::new(10_010, "Unmatched IP, please check your API key's bound IP addresses."));
     }
-    if !scope.granted(&key.permissions) {
+    if !scope.granted(&key.permissions()) {
         count(&front.stats.permissions_refused);
         return Err(Failure::new(10_005, "Permission denied, please check your API key permissions."));
+    }
+    if scope != Scope::Read && front.is_frozen(key.account) {
+        count(&front.stats.permissions_refused);
+        return Err(Failure::new(10_008, "Common banned, please check your account mode."));
     }
     Ok(())
 }

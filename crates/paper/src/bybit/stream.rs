@@ -54,6 +54,7 @@ struct Session {
     peer: IpAddr,
     connection: String,
     api_key: Option<String>,
+    account: Option<usize>,
     topics: Vec<Topic>,
     private: Vec<String>,
 }
@@ -67,9 +68,36 @@ pub(crate) fn stream(front: Arc<Front>, upgrade: WebSocketUpgrade, path: &str, p
         _ => return not_found(),
     };
     let connection = format!("paper-{:08x}", front.serial());
-    let session =
-        Session { front, purpose, peer, connection, api_key: None, topics: Vec::new(), private: Vec::new() };
+    let session = Session {
+        front,
+        purpose,
+        peer,
+        connection,
+        api_key: None,
+        account: None,
+        topics: Vec::new(),
+        private: Vec::new(),
+    };
     upgrade.on_upgrade(move |socket| session.run(socket))
+}
+
+/// The market of a topic of the disconnect protection.
+fn protected_market(topic: &str) -> Option<Market> {
+    match topic {
+        "dcp.spot" => Some(Market::Spot),
+        "dcp.future" => Some(Market::Linear),
+        "dcp.option" => Some(Market::Option),
+        _ => None,
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(account) = self.account else { return };
+        for market in self.private.iter().filter_map(|topic| protected_market(topic)) {
+            self.front.protect(account, market, false);
+        }
+    }
 }
 
 impl Session {
@@ -98,6 +126,9 @@ impl Session {
                     Err(RecvError::Lagged(_) | RecvError::Closed) => return, // too slow: it must reconnect
                 },
             };
+            if self.front.is_dead() {
+                return;
+            }
             for reply in replies {
                 if socket.send(Message::Text(reply.to_string().into())).await.is_err() {
                     return;
@@ -150,6 +181,16 @@ impl Session {
             "unsubscribe" => {
                 let names = texts(&message["args"]);
                 self.topics.retain(|topic| !names.contains(&topic.name));
+                for market in self
+                    .private
+                    .iter()
+                    .filter(|topic| names.contains(topic))
+                    .filter_map(|topic| protected_market(topic))
+                {
+                    if let Some(account) = self.account {
+                        self.front.protect(account, market, false);
+                    }
+                }
                 self.private.retain(|topic| !names.contains(topic));
                 vec![answer(true, "")]
             }
@@ -178,6 +219,7 @@ impl Session {
         }
         let scope = if self.purpose == Purpose::Trade { Scope::Trade } else { Scope::Read };
         permit(&front, key, self.peer, scope)?;
+        self.account = Some(key.account);
         self.api_key = Some(api_key);
         Ok(())
     }
@@ -201,9 +243,13 @@ impl Session {
                 Purpose::Private | Purpose::Trade => {
                     let known = ["order", "execution", "position", "wallet"];
                     let plain = name.split('.').next().unwrap_or_default();
-                    let known = known.contains(&plain);
+                    let protected = protected_market(name);
+                    let known = known.contains(&plain) || protected.is_some();
                     if known && !self.private.contains(name) {
                         self.private.push(name.clone());
+                        if let (Some(account), Some(market)) = (self.account, protected) {
+                            self.front.protect(account, market, true);
+                        }
                     }
                     known
                 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use trading::{Decimal, Market, Side};
 
+use super::ledger::Entry;
 use super::types::{Balance, Fill, Position, Reject};
 use super::{Exchange, MAX_HISTORY, MAX_LEVERAGE};
 use crate::num::{self, Round};
@@ -20,6 +21,10 @@ pub(crate) struct Account {
     closed: VecDeque<u64>,
     clients: BTreeMap<(Market, String), u64>,
     pub fills: VecDeque<Fill>,
+    /// What changed its money, oldest first.
+    pub ledger: VecDeque<Entry>,
+    /// The venue's money in a balance.
+    pub bonus: BTreeMap<String, Decimal>,
 }
 
 impl Account {
@@ -33,6 +38,8 @@ impl Account {
             closed: VecDeque::new(),
             clients: BTreeMap::new(),
             fills: VecDeque::new(),
+            ledger: VecDeque::new(),
+            bonus: BTreeMap::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod account;
 mod book;
+mod ledger;
 mod maker;
 mod orders;
 mod prices;
@@ -17,6 +18,7 @@ use trading::{Decimal, Market};
 
 pub(crate) use account::Account;
 pub(crate) use book::{Book, difference, opposite};
+pub use ledger::{Entry, EntryKind, MAX_LEDGER};
 pub use prices::Recording;
 pub(crate) use prices::{Candle, Random, Tape, price_of};
 pub use types::{
@@ -27,7 +29,7 @@ pub use types::{
 use crate::num;
 
 /// Most open orders one account may have.
-pub const MAX_OPEN_ORDERS: usize = 200;
+pub const MAX_OPEN_ORDERS: usize = 1_000;
 /// Closed orders, and fills, kept per account.
 pub const MAX_HISTORY: usize = 1_000;
 /// Largest leverage.
@@ -109,6 +111,7 @@ pub struct Exchange {
     orders: BTreeMap<u64, OrderState>,
     next_order_id: u64,
     next_quote_id: u64,
+    next_entry_id: u64,
     random: Random,
     started_ms: u64,
     events: Vec<Event>,
@@ -135,6 +138,7 @@ impl Exchange {
             orders: BTreeMap::new(),
             next_order_id: crate::Config::FIRST_ID,
             next_quote_id: maker::FIRST_QUOTE_ID,
+            next_entry_id: 1,
             random,
             started_ms: now_ms,
             events: Vec::new(),
@@ -188,6 +192,9 @@ impl Exchange {
             }
             Command::SetLeverage { account, instrument, leverage } => {
                 self.set_leverage(account, instrument, leverage).map(|()| Vec::new())
+            }
+            Command::Flow { account, market, asset, amount, kind } => {
+                self.flow(account, market, &asset, amount, kind, now_ms).map(|id| vec![id])
             }
             Command::Step => {
                 self.step(now_ms);

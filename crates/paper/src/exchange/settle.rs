@@ -50,6 +50,7 @@ impl Exchange {
         let (account, instrument, done) =
             (order.request.account, order.request.instrument, order.status == Status::Filled);
         self.accounts[account].filled(fill.clone());
+        self.note_fill(account, &fill);
         self.orders.insert(id, order);
         self.announce(id, Some(fill));
         if done {

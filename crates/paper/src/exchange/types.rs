@@ -134,6 +134,19 @@ pub enum Command {
         /// A whole multiple, 1 to 125.
         leverage: u32,
     },
+    /// Change a balance from outside the market; the result is the entry's id.
+    Flow {
+        /// Whose.
+        account: usize,
+        /// On which market's wallet.
+        market: Market,
+        /// Of what.
+        asset: String,
+        /// By how much; negative takes away, and is refused where it is not free.
+        amount: Decimal,
+        /// What it is.
+        kind: super::EntryKind,
+    },
     /// Move the price generator on by one step.
     Step,
     /// Put the generator's price of an instrument at a value.

@@ -161,7 +161,7 @@ fn a_client_id_may_live_once() {
 #[test]
 fn open_orders_are_bounded() {
     let mut desk = Desk::new(1);
-    for _ in 0..200 {
+    for _ in 0..paper::exchange::MAX_OPEN_ORDERS {
         desk.place(desk.order(desk.spot, Side::Buy, Some("50000"), "0.0002")).expect("room");
     }
     let one_more = desk.order(desk.spot, Side::Buy, Some("50000"), "0.0002");
