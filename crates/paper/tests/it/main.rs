@@ -3,4 +3,5 @@
 mod exchange;
 mod http;
 mod rest;
+mod roles;
 mod streams;

@@ -109,3 +109,71 @@ fn bybit_orders_go_in_over_one_socket_and_reports_come_out_of_another() {
         assert_eq!(filled["data"][0]["orderLinkId"], "ws");
     });
 }
+
+#[test]
+fn bybits_disconnect_protection_fires_when_the_last_stream_is_gone_and_takes_stops_too() {
+    use crate::http::{bybit, send};
+    let venue = venue();
+    let post = |path: &str, body: Value| bybit(&venue, "trade", "POST", path, &body.to_string()).body;
+    let resting = || {
+        let query = "category=linear&settleCoin=USDT";
+        bybit(&venue, "trade", "GET", "/v5/order/realtime", query).body["result"]["list"]
+            .as_array()
+            .expect("a list")
+            .len()
+    };
+    let condition = |skew: i64| {
+        let body = json!({ "venue": "bybit", "skew_ms": skew }).to_string();
+        assert_eq!(send(venue.addresses.control, "POST", "/condition", &[], &body).status, 200);
+        assert_eq!(send(venue.addresses.control, "POST", "/step", &[], "").status, 200);
+    };
+    let limit = json!({ "category": "linear", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001", "price": "50000" });
+    let stop = json!({ "category": "linear", "symbol": "BTCUSDT", "side": "Sell", "orderType": "Market", "qty": "0.001",
+        "triggerPrice": "40000", "triggerDirection": 2 });
+    for order in [limit, stop] {
+        assert_eq!(post("/v5/order/create", order)["retCode"], 0);
+    }
+    assert_eq!(
+        post("/v5/order/disconnected-cancel-all", json!({ "product": "DERIVATIVES", "timeWindow": 2 }))["retCode"],
+        10_001
+    );
+    assert_eq!(
+        post("/v5/order/disconnected-cancel-all", json!({ "product": "DERIVATIVES", "timeWindow": 10 }))["retCode"],
+        0
+    );
+    let info = bybit(&venue, "trade", "GET", "/v5/account/query-dcp-info", "").body;
+    assert_eq!(info["result"]["dcpInfos"][0]["timeWindow"], "10");
+    condition(3_000_000);
+    condition(0);
+    assert_eq!(resting(), 2, "no stream had the topic");
+    let open = async || {
+        let mut stream = Stream::open(format!("ws://{}/v5/private", venue.addresses.bybit)).await;
+        let expires = now_ms() + 10_000;
+        let signature = sign("paper-bybit-trade-secret", &format!("GET/realtime{expires}"));
+        stream.say(json!({ "op": "auth", "args": ["paper-bybit-trade", expires, signature] })).await;
+        stream.hear(|message| message["op"] == "auth" && message["success"] == true).await;
+        stream.say(json!({ "op": "subscribe", "args": ["dcp.future"] })).await;
+        stream.hear(|message| message["op"] == "subscribe" && message["success"] == true).await;
+        stream
+    };
+    // The venue notices a closed stream when its turn comes: each step gives it one.
+    let gone = |skew: i64| {
+        for _ in 0..200 {
+            condition(skew);
+            condition(0);
+            if resting() == 0 {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    };
+    block_on(async {
+        let stream = open().await;
+        condition(3_000_000);
+        condition(0);
+        assert_eq!(resting(), 2, "the stream is there");
+        drop(stream);
+        assert!(gone(60_000), "the stream is gone");
+    });
+}
