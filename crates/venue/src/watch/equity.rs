@@ -176,9 +176,9 @@ pub(crate) fn share(amount: Decimal, numerator: Decimal, denominator: Decimal) -
     } else {
         (top.mantissa(), denominator.mantissa().checked_mul(power)?)
     };
-    let exact = top % bottom == 0;
-    let towards = (top.signum() * bottom.signum()) * i128::from(!exact);
-    Decimal::new(top / bottom + towards, DIGITS).ok()
+    let exact = top.checked_rem(bottom)? == 0;
+    let away = (top.signum() * bottom.signum()) * i128::from(!exact);
+    Decimal::new(top.checked_div(bottom)?.checked_add(away)?, DIGITS).ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use trading::{Price, Timestamp, Venue};
 use venue::watch::{
@@ -618,4 +619,19 @@ fn keys_times_and_probes() {
     assert_eq!(probe(Venue::Binance, 401, r#"{"code":-2015,"msg":"x"}"#), "dead");
     assert_eq!(probe(Venue::Binance, 200, "{}"), "alive");
     assert_eq!(probe(Venue::Binance, 429, ""), "unknown");
+}
+
+proptest! {
+    /// Whatever a venue sends, it is an answer or an error.
+    #[test]
+    fn no_answer_panics(at in any::<prop::sample::Index>(), text in "[ -~é]{0,8}", whole in "[\\[\\]{}:,\"0-9a-z.-]{0,60}", status in 100_u16..600) {
+        for (reading, example) in examples() {
+            let question = Question::from(reading);
+            let mut body = example.to_string();
+            let places: Vec<usize> = body.char_indices().map(|(place, _)| place).collect();
+            body.insert_str(places[at.index(places.len())], &text);
+            let _either = read(&question, 200, &body);
+            let _either = read(&question, status, &whole);
+        }
+    }
 }
