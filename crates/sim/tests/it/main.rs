@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "tests")]
 
+mod roles;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
