@@ -300,14 +300,15 @@ impl Queue {
     }
 
     /// Drops the least of what waits: info before warnings before urgent alerts, among these what
-    /// somebody has got already, then the oldest. What tells of losses stays.
+    /// somebody has got already, then the oldest that is not just on its way (it may arrive, and would be
+    /// counted as lost all the same). What tells of losses stays.
     fn make_room(&mut self) {
         while self.waiting.values().filter(|entry| !entry.tells_losses()).count() > MAX_WAITING {
-            let least = self
-                .waiting
-                .iter()
-                .filter(|(_, entry)| !entry.tells_losses())
-                .min_by_key(|(number, entry)| (entry.rank(), !entry.is_known_to_somebody(), **number));
+            let least = self.waiting.iter().filter(|(_, entry)| !entry.tells_losses()).min_by_key(
+                |(number, entry)| {
+                    (entry.rank(), !entry.is_known_to_somebody(), entry.is_under_way(), **number)
+                },
+            );
             let Some((number, _)) = least else { return };
             let number = *number;
             let lost = self.waiting[&number].as_loss();

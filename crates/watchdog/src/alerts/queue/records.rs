@@ -156,6 +156,10 @@ impl Entry {
         self.confirmed.iter().any(|channel| channel.is_remote())
     }
 
+    pub(super) fn is_under_way(&self) -> bool {
+        self.hedge_times().next().is_some()
+    }
+
     pub(super) fn as_loss(&self) -> Losses {
         let count = u64::from(self.count);
         match self.rank() {

@@ -297,6 +297,21 @@ fn what_somebody_has_got_makes_way_before_what_nobody_has() {
     assert!(there.contains(&"c0".into()) && !there.contains(&"c1".into()));
 }
 
+#[test]
+fn what_is_on_its_way_makes_way_last_of_its_kind() {
+    let mut queue = queue(&[Channel::Webhook]);
+    for number in 0..MAX_WAITING {
+        queue.accept(critical(&format!("c{number}")), AT);
+    }
+    let offered: Vec<AlertId> = queue.due(AT).into_iter().map(|offer| offer.alert.id).collect();
+    assert!((1..MAX_WAITING).contains(&offered.len()), "{} are on their way", offered.len());
+    queue.accept(critical("new"), AT);
+    let there: Vec<AlertId> = queue.waiting.values().map(|entry| entry.alert.id.clone()).collect();
+    assert!(offered.iter().all(|id| there.contains(id)), "they would arrive though counted as lost");
+    let gone = (0..MAX_WAITING).map(|number| id(&format!("c{number}"))).find(|id| !offered.contains(id));
+    assert!(gone.is_some_and(|gone| !there.contains(&gone)), "the oldest of the others");
+}
+
 fn review() -> Alert {
     Alert { review: true, account: Some("main".into()), ..alert("rung1", Severity::Warning) }
 }
