@@ -106,7 +106,7 @@ pub enum BinanceReading {
     Deposits(Window),
     /// `GET /sapi/v1/capital/withdraw/history`. Gives [`Answer::Flows`].
     Withdrawals(Window),
-    /// `GET /sapi/v1/asset/transfer`: between the spot wallet and another of the same account. Gives
+    /// The history of `asset/transfer`: between the spot wallet and another of the same account. Gives
     /// [`Answer::Flows`] of the spot wallet; the futures wallet's side is in its income.
     OwnTransfers(OwnTransfer, Window),
     /// `GET /sapi/v1/sub-account/transfer/subUserHistory`: from and to other accounts of the same master,
