@@ -7,6 +7,7 @@
 //! - [`journal`]: length-prefixed binary frames between the vault (or a reader) and the journal.
 //! - [`lease`]: the same framing between a watchdog and the vault.
 //! - [`tables`]: the events of the journal's tables, and how a log record vouches for their rows.
+//! - [`watch`]: the same framing between a watchdog and the watch vault.
 //! - [`peer`]: who is at the other end of a Unix socket.
 //!
 //! Every line and frame has a stated limit; a longer one ends the connection.
@@ -22,3 +23,4 @@ pub mod object;
 pub mod peer;
 pub mod sign;
 pub mod tables;
+pub mod watch;

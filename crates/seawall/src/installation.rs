@@ -115,8 +115,8 @@ impl Installation {
         Ok((store, policy))
     }
 
-    /// Writes the store of `role` and has the change recorded. The trade vault takes its own at once;
-    /// `up` starts the other vaults again with theirs.
+    /// Writes the store of `role` and has the change recorded. The trade vault takes its own at once,
+    /// another at its next start.
     pub fn put_store(
         &self,
         role: Role,

@@ -28,6 +28,7 @@ pub mod sim;
 mod ticket;
 mod turns;
 pub mod vectors;
+pub mod watch;
 
 use std::io;
 use std::path::PathBuf;

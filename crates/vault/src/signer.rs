@@ -114,31 +114,35 @@ impl Signer {
                 intent: None,
                 first_order: None,
             }),
-            venue::Signed::Http(request) => self.ready_http(asked, request),
+            venue::Signed::Http(request) => {
+                let surface = asked.unsigned.surface();
+                ready_http(&self.bases, asked.venue, surface, request).map_err(broken)
+            }
         }
     }
+}
 
-    fn ready_http(&self, asked: &Asked, request: HttpRequest) -> Result<ReadyRequest, ErrorText> {
-        let base = asked
-            .unsigned
-            .surface()
-            .and_then(|surface| self.bases.get(asked.venue, surface))
-            .ok_or_else(|| broken("no host of the venue is configured for this endpoint"))?;
-        let body = String::from_utf8(request.body).map_err(|_| broken("the body is not UTF-8"))?;
-        let headers = request
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name, serde_json::Value::String(value)))
-            .collect();
-        Ok(ReadyRequest {
-            method: request.method.as_str().to_owned(),
-            url: format!("{base}{}", request.target),
-            headers,
-            body,
-            intent: None,
-            first_order: None,
-        })
-    }
+/// The finished request as a caller sends it.
+pub(crate) fn ready_http(
+    bases: &BaseUrls,
+    venue: Venue,
+    surface: Option<Surface>,
+    request: HttpRequest,
+) -> Result<ReadyRequest, &'static str> {
+    let base = surface
+        .and_then(|surface| bases.get(venue, surface))
+        .ok_or("no host of the venue is configured for this endpoint")?;
+    let body = String::from_utf8(request.body).map_err(|_| "the body is not UTF-8")?;
+    let headers =
+        request.headers.into_iter().map(|(name, value)| (name, serde_json::Value::String(value))).collect();
+    Ok(ReadyRequest {
+        method: request.method.as_str().to_owned(),
+        url: format!("{base}{}", request.target),
+        headers,
+        body,
+        intent: None,
+        first_order: None,
+    })
 }
 
 /// The keys of a store and the policy they are sealed with; a key of another role than `role` makes the
