@@ -334,3 +334,23 @@ fn rungs_go_down_and_watchdogs_are_keys() {
     let before = Policy::parse(POLICY).expect("policy");
     assert!(!before.is_tightening(&policy) && policy.is_tightening(&before), "who may lend is a limit");
 }
+
+#[test]
+fn bounds_of_the_file_and_of_its_words_are_exact() {
+    let longest = format!("{POLICY}#{}", "x".repeat((1 << 20) - POLICY.len() - 1));
+    assert!(Policy::parse(&longest).is_ok(), "a MiB");
+    let found = mistakes(&format!("{longest}x"));
+    assert!(found.len() == 1 && found[0].contains("more than 1048576"), "{found:?}");
+    for uid in ["0100", "+1", "4294967296"] {
+        let found = mistakes(&text_with(&[("uids = []", &format!("uids = [\"{uid}\"]"))]));
+        assert!(found.len() == 1 && found[0].contains("is not a user id"), "{found:?}");
+    }
+    let with = |word: &str| {
+        text_with(&[("allow_settings = [\"switch-mode\"]", &format!("allow_settings = [\"{word}\"]"))])
+    };
+    assert!(Policy::parse(&with(&"w".repeat(64))).is_ok());
+    for word in [String::new(), "w".repeat(65), "a\\tb".to_owned()] {
+        let found = mistakes(&with(&word));
+        assert!(found.len() == 1 && found[0].contains("1 to 64 printable"), "{found:?}");
+    }
+}
