@@ -8,6 +8,7 @@ mod intent;
 mod names;
 mod order;
 mod size;
+mod text;
 mod time;
 
 pub use decimal::{Decimal, DecimalError};

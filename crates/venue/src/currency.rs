@@ -1,8 +1,5 @@
 //! The name of what an amount is counted in.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -23,48 +20,19 @@ impl Currency {
     /// # Errors
     ///
     /// [`NotACurrency`].
-    pub fn new(text: &str) -> Result<Self, NotACurrency> {
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, NotACurrency> {
+        let text = text.into();
         let fine = |letter: char| {
             (letter.is_alphanumeric() && !letter.is_lowercase()) || matches!(letter, '_' | '-' | '.')
         };
         if text.is_empty() || text.len() > 32 || !text.chars().all(fine) {
             return Err(NotACurrency);
         }
-        Ok(Self(text.into()))
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Ok(Self(text))
     }
 }
 
-impl fmt::Display for Currency {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl FromStr for Currency {
-    type Err = NotACurrency;
-    fn from_str(text: &str) -> Result<Self, NotACurrency> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for Currency {
-    type Error = NotACurrency;
-    fn try_from(text: String) -> Result<Self, NotACurrency> {
-        Self::new(&text)
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.0.into()
-    }
-}
+trading::text_conversions!(Currency, NotACurrency);
 
 #[cfg(test)]
 mod tests {

@@ -62,7 +62,7 @@ pub(crate) fn take_apart(http: &Http, asked: &SkimRequest) -> Result<SkimRequest
     match request.method {
         Method::Get => Ok(SkimRequest::Status(Transfer { to, id, ..asked.transfer().clone() })),
         Method::Post => {
-            let currency = Currency::new(&parameters.get("asset")?);
+            let currency = Currency::new(parameters.get("asset")?);
             let amount = parameters.get("amount")?.parse();
             Ok(SkimRequest::Move(Transfer {
                 from: Master::Binance {

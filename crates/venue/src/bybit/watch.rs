@@ -109,7 +109,7 @@ fn book(query: &Parameters<'_>) -> Result<Book, Undecodable> {
         "linear" => {
             let settle = query.get("settleCoin")?;
             Book::Linear(
-                Currency::new(&settle).map_err(|error| Undecodable::bad("settleCoin", error.to_string()))?,
+                Currency::new(settle).map_err(|error| Undecodable::bad("settleCoin", error.to_string()))?,
             )
         }
         "inverse" => Book::Inverse,
