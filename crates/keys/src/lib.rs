@@ -15,7 +15,7 @@ mod store;
 mod vectors;
 
 pub use description::{KeyDescription, KeyStage, Role, UnknownRole};
-pub use own_keys::{LeaseKey, RecordKey, is_signed_by};
+pub use own_keys::{LeaseKey, RecordKey};
 pub use seal::{RootSecret, SealError};
 pub use secret::SecretText;
 pub use signing::{KeyError, Signature, SigningKey};

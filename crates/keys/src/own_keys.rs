@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 
 use crate::fill_random;
 
@@ -55,10 +55,4 @@ own_key! {
 own_key! {
     /// Signs a watchdog's trading leases.
     LeaseKey
-}
-
-/// Whether `signature` is one over `message` by `public_key`.
-#[must_use]
-pub fn is_signed_by(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
 }

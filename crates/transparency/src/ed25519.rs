@@ -11,8 +11,9 @@ use sha2::{Digest as _, Sha512};
 /// to check.
 const WORTH_A_TABLE: usize = 100;
 
-/// Whether `signature` is one over `message` by `public_key`.
-pub(crate) fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+/// Whether `signature` is one over `message` by `public_key`: how every Ed25519 signature of ours is checked.
+#[must_use]
+pub fn verify(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
     UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
 }
 

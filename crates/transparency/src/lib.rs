@@ -13,7 +13,7 @@ mod body;
 mod bundle;
 pub mod cbor;
 mod checkpoint;
-mod ed25519;
+pub mod ed25519;
 mod epoch;
 mod hash;
 mod leaf;

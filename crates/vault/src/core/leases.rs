@@ -71,7 +71,7 @@ impl Core {
         if !self.policy.watchdogs().any(|own| *own == watchdog) {
             return Err(format!("`watchdogs` of the policy does not name {}", hex::encode(watchdog)));
         }
-        if !keys::is_signed_by(&watchdog, &message(&signed.lease), &signature) {
+        if !transparency::ed25519::verify(&watchdog, &message(&signed.lease), &signature) {
             return Err("the signature is not one of this watchdog over this lease".into());
         }
         let lease = Lease::read(&signed.lease).map_err(|error| format!("`lease`: {error}"))?;
@@ -114,39 +114,38 @@ impl Core {
         let lent = Lent { rung, trading, size_factor };
         self.leases.0.entry(account.clone()).or_default().insert(watchdog, Latest { lent, issued_at, until });
         self.put_marks(&marks);
-        self.settle_lease(&account, salt, out);
+        self.settle_leases(salt, out);
         LeaseReply::Taken { until }
     }
 
     /// Takes away what has run out; before each input that may decide something.
     pub(super) fn let_leases_run_out(&mut self, salt: Salt, out: &mut Vec<Output>) {
-        if self.leases_hold_until.is_none_or(|until| self.context.now <= until) {
-            return;
-        }
-        let accounts: Vec<AccountName> = self.leases.0.keys().cloned().collect();
-        for account in accounts {
-            self.settle_lease(&account, salt, out);
+        if self.leases_hold_until.is_some_and(|until| self.context.now > until) {
+            self.settle_leases(salt, out);
         }
     }
 
     /// Ends every lease: another policy is in force, and they were made under the one before.
     pub(super) fn revoke_leases(&mut self, salt: Salt, out: &mut Vec<Output>) {
         self.leases.revoke();
-        let accounts: Vec<AccountName> = self.leases.0.keys().cloned().collect();
-        for account in accounts {
-            self.settle_lease(&account, salt, out);
+        self.settle_leases(salt, out);
+    }
+
+    /// Records what each account's live leases allow together, where that is not what they did.
+    fn settle_leases(&mut self, salt: Salt, out: &mut Vec<Output>) {
+        let now = self.context.now;
+        let all: Vec<_> =
+            self.leases.0.keys().map(|account| (account.clone(), self.leases.live(account, now))).collect();
+        self.leases_hold_until = all.iter().filter_map(|(_, live)| live.map(|(_, until)| until)).min();
+        for (account, live) in all {
+            let lent = live.map(|(lent, _)| lent);
+            if lent != self.states.get(&account).and_then(policy::State::lent) {
+                self.settle_lease(&account, lent, salt, out);
+            }
         }
     }
 
-    /// Records what the account's live leases allow together, if that is not what they did.
-    fn settle_lease(&mut self, account: &AccountName, salt: Salt, out: &mut Vec<Output>) {
-        let lent = self.leases.live(account, self.context.now).map(|(lent, _)| lent);
-        let every = self.leases.0.keys().filter_map(|account| self.leases.live(account, self.context.now));
-        self.leases_hold_until = every.map(|(_, until)| until).min();
-        let before = self.states.get(account).and_then(policy::State::lent);
-        if lent == before {
-            return;
-        }
+    fn settle_lease(&mut self, account: &AccountName, lent: Option<Lent>, salt: Salt, out: &mut Vec<Output>) {
         self.write_down_heard(salt, out);
         state_of(&mut self.states, self.everywhere, account).set_lent(lent);
         let salt = derived_salt(salt, self.recorder.next_index());
