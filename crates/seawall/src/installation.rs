@@ -115,6 +115,11 @@ impl Installation {
         Ok((store, policy))
     }
 
+    /// The roles that have a store.
+    pub fn roles(&self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(|role| self.layout.store(*role).exists())
+    }
+
     /// Writes the store of `role` and has the change recorded. The trade vault takes its own at once,
     /// another at its next start.
     pub fn put_store(
@@ -165,7 +170,7 @@ impl Installation {
         let resealed = store.reseal(&root, &old.hash(), text, &new.hash())?;
         self.put_in_force(&resealed, &new, change)?;
         write_private(&self.layout.policy(), text.as_bytes())?;
-        for role in Role::ALL {
+        for role in self.roles() {
             // Looking at a store brings it under the policy in force.
             self.store_of(role)?;
         }

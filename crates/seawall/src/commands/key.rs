@@ -164,7 +164,7 @@ fn drop_retiring(
     installation: &Installation,
     goes: impl Fn(&KeyDescription, Option<Timestamp>) -> bool,
 ) -> anyhow::Result<()> {
-    for role in Role::ALL {
+    for role in installation.roles() {
         let (mut store, policy) = installation.store_of(role)?;
         let old: Vec<KeyDescription> =
             store.retiring().filter(|(key, since)| goes(key, *since)).map(|(key, _)| key.clone()).collect();
@@ -192,7 +192,7 @@ fn remove(installation: &Installation, key_id: &str) -> anyhow::Result<()> {
 
 /// Whose store holds the key; the trade vault's where none does.
 fn role_of(installation: &Installation, key_id: &str) -> anyhow::Result<Role> {
-    for role in Role::ALL {
+    for role in installation.roles() {
         if installation.store_of(role)?.0.descriptions().any(|key| key.key_id == key_id) {
             return Ok(role);
         }
@@ -201,8 +201,9 @@ fn role_of(installation: &Installation, key_id: &str) -> anyhow::Result<Role> {
 }
 
 fn list(installation: &Installation, json: bool) -> anyhow::Result<()> {
-    let stores = Role::ALL.map(|role| installation.store_of(role));
-    let stores = stores.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    installation.store()?;
+    let stores = installation.roles().map(|role| installation.store_of(role));
+    let stores = stores.collect::<anyhow::Result<Vec<_>>>()?;
     let keys: Vec<&KeyDescription> = stores.iter().flat_map(|(store, _)| store.descriptions()).collect();
     if json {
         say(serde_json::json!({ "keys": keys }));
